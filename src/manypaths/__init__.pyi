@@ -1,0 +1,36 @@
+# The public names, once: type checkers read them here and the package resolves them from here, each on first use.
+from manypaths.errors import InputError as InputError
+from manypaths.games.adversarial import Adversarial as Adversarial
+from manypaths.games.base import Game as Game, Sample as Sample
+from manypaths.games.bilinear import Bilinear as Bilinear
+from manypaths.games.gan_sample import GanSample as GanSample
+from manypaths.games.paired import PairedSource as PairedSource
+from manypaths.games.quadratic import Quadratic as Quadratic
+from manypaths.games.source import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
+from manypaths.games.step import StepInfo as StepInfo
+from manypaths.games.vectors import Gradients as Gradients
+from manypaths.metrics.gradient_noise import gradient_noise as gradient_noise
+from manypaths.models.dcgan import DcganCritic as DcganCritic, DcganGenerator as DcganGenerator
+from manypaths.models.mlp import MlpCritic as MlpCritic, MlpGenerator as MlpGenerator
+from manypaths.objectives.minimax import Minimax as Minimax
+from manypaths.objectives.non_saturating import NonSaturating as NonSaturating
+from manypaths.optim.averaging.ema import EMA as EMA
+from manypaths.optim.averaging.uniform import Uniform as Uniform
+from manypaths.optim.base import Bases as Bases
+from manypaths.optim.vradam import VRAd as VRAd
+from manypaths.oracles.full import Full as Full
+from manypaths.oracles.stochastic import Stochastic as Stochastic
+from manypaths.oracles.svrg import SVRG as SVRG
+from manypaths.parts import Part as Part
+from manypaths.penalties.dragan import Dragan as Dragan
+from manypaths.penalties.interpolated import Interpolated as Interpolated
+from manypaths.penalties.r1 import R1 as R1
+from manypaths.rules.alternating import Alternating as Alternating
+from manypaths.rules.base import Rule as Rule
+from manypaths.rules.extragradient import Extragradient as Extragradient
+from manypaths.rules.simultaneous import Simultaneous as Simultaneous
+from manypaths.run.loop import Run as Run
+from manypaths.run.recipe import Recipe as Recipe
+from manypaths.training import Training as Training
+
+__version__: str

@@ -1,0 +1,157 @@
+"""The command line: train games, and look at what happened."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manypaths.errors import InputError, InvalidValue
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Train GANs, and any differentiable game, **as games**.
+
+At each step a *rule* decides where and how often to ask an *oracle* for the gradients of a *game*, and hands what it
+gets to one stock *optimiser* per player; an *average* watches the iterates.
+
+Start with `manypaths list`, then `manypaths run digits-svre`, then `manypaths report runs/digits-svre`.""",
+)
+
+
+def _recipe_names(incomplete: str) -> list[str]:
+    from manypaths.recipes import RECIPES
+
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
+@app.command("list")
+def list_(kind: Annotated[str | None, typer.Argument(help="Only this kind: recipe, rule, oracle, penalty, ...")] = None) -> None:
+    """List every recipe and every part that recipes are made of, by the names that `run` and `--set` understand."""
+    from rich.console import Console
+
+    from manypaths.errors import unknown_name
+    from manypaths.registry import registries
+
+    tables = registries()
+    if kind is not None and kind.rstrip("s") not in tables and kind not in tables:
+        raise unknown_name("kind", kind, tables)
+    console = Console(highlight=False)
+    for name, table in tables.items():
+        if kind in (None, name) or (kind or "").rstrip("s") == name:
+            console.print(f"[bold]{name}[/bold]")
+            width = max(map(len, table)) + 2
+            for entry in table:
+                console.print(f"  {entry:<{width}}{table.summary(entry)}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe's name, a recipe as a JSON file, or a run directory.", autocompletion=_recipe_names
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change one setting, e.g. `--set oracle.batch=32`; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; `runs/RECIPE` by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the directory.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets live (default: $MANYPATHS_DATA).")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
+) -> None:
+    """Train a recipe.
+
+    Everything is checked before anything is built. The directory gets the resolved recipe, `metrics.jsonl`, sample
+    grids and checkpoints; Ctrl-C saves and says how to go on, and a resumed run equals the uninterrupted one bit for
+    bit.
+
+    Settings are paths into the recipe that `--show` prints: `--set bases.generator.lr=1e-3`,
+    `--set game.objective=minimax`, `--set game.penalties=r1,dragan`, `--set rule.moments=rewind`.
+    """
+    import json
+
+    if data_dir is not None:
+        os.environ["MANYPATHS_DATA"] = str(data_dir)
+    changes = _settings(settings or [])
+    from manypaths.run.loop import Run
+    from manypaths.run.progress import Terminal
+
+    chosen, home = _find_recipe(recipe)
+    chosen = chosen.with_(changes)
+    if show:
+        typer.echo(json.dumps(chosen.to_plain(), indent=2))
+        return
+    path = out or home or Path("runs") / chosen.name
+    work = Run(chosen, path, resume=resume, command=shlex.join(["manypaths", *sys.argv[1:]]))
+    for note in work.training.notes:
+        typer.echo(f"note: {note}", err=True)
+    bar = Terminal(work.recipe.steps, work.training.steps, budget=work.recipe.evaluations)
+    status = work.train([bar])
+    typer.echo(f"{status.state} after {status.step} steps{': ' + status.message if status.message else ''}")
+    typer.echo(f"run directory: {path}")
+    if status.state == "diverged":
+        raise typer.Exit(3)
+    if status.state == "interrupted":
+        raise typer.Exit(130)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained HTML page about one or several runs: curves, gradient noise, samples, commands."""
+    from manypaths.report.page import write_report
+
+    write_report(runs, out)
+    typer.echo(str(out.resolve()))
+
+
+def _settings(texts: list[str]) -> dict[str, str]:
+    changes = {}
+    for text in texts:
+        path, sign, value = text.partition("=")
+        if not sign or not path:
+            raise InvalidValue(f"--set {text!r}: expected PATH=VALUE, for example oracle.batch=32")
+        changes[path.strip()] = value.strip()
+    return changes
+
+
+def _find_recipe(text: str):  # noqa: ANN202 (naming Recipe would import torch for --help)
+    """A recipe by name, from a JSON file, or from a run directory; and that directory."""
+    from manypaths.recipes import RECIPES
+    from manypaths.run.recipe import Recipe
+
+    path = Path(text)
+    if path.is_dir():
+        if not (path / "recipe.json").exists():
+            raise InvalidValue(f"{path} is a directory without a recipe.json: expected a run directory or a recipe's name")
+        return Recipe.read(path / "recipe.json"), path
+    if path.suffix == ".json":
+        if not path.exists():
+            raise InvalidValue(f"{path} does not exist")
+        return Recipe.read(path), None
+    return RECIPES[text](), None
+
+
+def main() -> None:
+    """The entry point: what the user got wrong is one line and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

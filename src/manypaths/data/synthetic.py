@@ -1,0 +1,33 @@
+"""Data that are drawn, not read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from manypaths import fields
+from manypaths.data.base import Data, DataSet
+from manypaths.randomness import generator_for
+
+
+@dataclass(frozen=True)
+class Ring(DataSet):
+    """``modes`` Gaussians of standard deviation ``std`` on a circle of radius ``radius`` in the plane; (N, 2) floats."""
+
+    size: fields.PositiveInt = 4096
+    modes: fields.PositiveInt = 8
+    radius: fields.Positive = 2.0
+    std: fields.NonNegative = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    def load(self) -> Data:
+        generator = generator_for(self.seed, "ring")
+        mode = torch.randint(self.modes, (self.size,), generator=generator)
+        angle = mode * (2 * math.pi / self.modes)
+        centre = self.radius * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return Data(centre + self.std * torch.randn(self.size, 2, generator=generator), mode)

@@ -1,0 +1,110 @@
+"""The GAN: a generator, a critic, an objective, and penalties on the critic."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.gan_sample import GanSample
+from manypaths.objectives.base import Objective
+from manypaths.penalties.base import Penalty
+
+
+class Adversarial(Game):
+    """L_critic = objective.critic(s(x), s(G(z))) + sum of penalties,  L_generator = objective.generator(s(G(z))).
+
+    One forward pass of G and one graph through the critic's scores of the fakes serve both players; gradients are
+    bit-equal to separate passes, because each player differentiates with respect to its own weights only.
+
+    Args:
+        generator: maps latents (N, latent) to data.
+        critic: maps data to scores (logits) of shape (N,).
+        objective: what the two scores mean, a pure function of them.
+        penalties: critic regularisers, added to its loss.
+        couples_samples: overrides what is read off the layers, the objective and the penalties.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        *,
+        objective: Objective,
+        penalties: Sequence[Penalty] = (),
+        couples_samples: bool | None = None,
+    ):
+        self.generator, self.critic = generator, critic
+        self.objective, self.penalties = objective, tuple(penalties)
+        self.players = {"critic": critic, "generator": generator}
+        in_critic, in_generator = batch_coupling_layers(critic), batch_coupling_layers(generator)
+        self.seeds_forward = any("Dropout" in layer for layer in in_critic + in_generator)
+        parts = [self.objective, *self.penalties]
+        found = bool(in_critic or in_generator) or any(part.couples_samples for part in parts)
+        self.couples_samples = found if couples_samples is None else couples_samples
+        normalised = [layer for layer in in_critic if "Dropout" not in layer]
+        if normalised and any(p.per_sample for p in self.penalties):
+            names = ", ".join(type(p).__name__ for p in self.penalties if p.per_sample)
+            warnings.warn(
+                f"{names} takes the critic's gradient per sample, but {normalised[0]} mixes the samples of a batch: "
+                "the penalty is not what its name says; use a critic without BatchNorm",
+                stacklevel=2,
+            )
+
+    def losses(self, sample: GanSample, players: tuple[str, ...]) -> dict[str, Tensor]:
+        with torch.set_grad_enabled("generator" in players):
+            fake = self.generator(sample.latent)
+        fake_scores = self.scores(fake)
+        real_scores = None
+        if "critic" in players or self.objective.generator_sees_real:
+            real_scores = self.scores(sample.real)
+        losses: dict[str, Tensor] = {}
+        if "critic" in players:
+            assert real_scores is not None
+            loss = self.objective.critic(real_scores, fake_scores)
+            still = fake.detach()
+            losses["critic"] = sum((p(self.critic, sample, still) for p in self.penalties), start=loss)
+        if "generator" in players:
+            losses["generator"] = self.objective.generator(fake_scores, real_scores)
+        return losses
+
+    def scores(self, data: Tensor) -> Tensor:
+        """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N)."""
+        scores = self.critic(data)
+        if scores.shape != data.shape[:1]:
+            raise InvalidValue(
+                f"the critic returned shape {tuple(scores.shape)} for a batch of {len(data)}: expected ({len(data)},), "
+                "one score per sample; end its forward with .flatten() or .squeeze(-1)"
+            )
+        return scores
+
+    @torch.no_grad()
+    def check(self, sample: GanSample) -> None:
+        """Try both networks on a small batch, so that shapes that do not fit are said before training starts."""
+        buffers = [b.clone() for b in self.buffers()]
+        try:
+            fake = self.generator(sample.latent)
+        except (RuntimeError, ValueError) as error:
+            shape = tuple(sample.latent.shape)
+            raise InvalidType(f"the generator does not take latents of shape {shape}: {_first_line(error)}") from error
+        if fake.shape != sample.real.shape:
+            raise InvalidValue(
+                f"the generator makes data of shape {tuple(fake.shape[1:])} and the data set's is "
+                f"{tuple(sample.real.shape[1:])}: expected the same"
+            )
+        try:
+            self.scores(sample.real)
+        except RuntimeError as error:
+            shape = tuple(sample.real.shape[1:])
+            raise InvalidType(f"the critic does not take data of shape {shape}: {_first_line(error)}") from error
+        for buffer, saved in zip(self.buffers(), buffers, strict=True):
+            buffer.copy_(saved)
+
+
+def _first_line(error: Any) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,196 @@
+"""The contract of a game: players, and a loss that each of them minimises."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.games.vectors import Gradients, Point, clone, copy_
+
+S = TypeVar("S", bound="Sample")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Everything that is random in one evaluation: tensors with one common leading dimension.
+
+    Subclasses add fields; a field may be ``None``. Evaluating the same sample at two points uses the same data, the
+    same latents and the same noise, which is what makes a control variate of it.
+    """
+
+    def __post_init__(self) -> None:
+        sizes = {name: len(t) for name, t in self.tensors().items()}
+        if len(set(sizes.values())) > 1:
+            raise InvalidValue(f"{type(self).__name__}: leading dimensions differ: {sizes}")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields that hold a tensor."""
+        return {f.name: t for f in fields(self) if (t := getattr(self, f.name)) is not None}
+
+    def _map(self: S, function: Callable[[Tensor], Tensor]) -> S:
+        return type(self)(**{name: function(t) for name, t in self.tensors().items()})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors().values())))
+
+    def __getitem__(self: S, index: Any) -> S:
+        return self._map(lambda t: t[index])
+
+    def to(self: S, device: torch.device | str) -> S:
+        return self._map(lambda t: t.to(device))
+
+
+def batch_coupling_layers(module: nn.Module) -> list[str]:
+    """Layers through which one sample's loss depends on the others of its batch: BatchNorm, and dropout's masks."""
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    return [f"{type(m).__name__} ({name})" for name, m in module.named_modules() if isinstance(m, kinds)]
+
+
+class Game(ABC):
+    """A differentiable game: every player minimises its own loss over its own weights.
+
+    A concrete game sets ``players`` (ordered) and writes ``losses``. The vector field
+    F(w; s) = (grad_{w_1} L_1, ..., grad_{w_k} L_k) and the moves of the iterate are derived and never overridden.
+    """
+
+    players: Mapping[str, nn.Module]
+    couples_samples: bool = False
+    """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
+
+    seeds_forward: bool = False
+    """Whether torch's global generator is seeded from the sample during an evaluation (dropout, users' own noise)."""
+
+    @abstractmethod
+    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
+        """The scalar losses of the named players on one batch; nothing else need be computed."""
+
+    @staticmethod
+    def from_losses(
+        losses: Mapping[str, Callable[..., Tensor]],
+        players: Mapping[str, nn.Module],
+        *,
+        couples_samples: bool | None = None,
+    ) -> Game:
+        """A game from one function per player: ``losses[name](sample, **players) -> scalar``.
+
+        ``couples_samples=None`` looks for BatchNorm and dropout in the players. Random numbers that a loss draws
+        from torch's global generator become a function of the sample, so that they repeat at a second point.
+        """
+        return _FromLosses(dict(losses), dict(players), couples_samples)
+
+    # ---- derived -------------------------------------------------------------------------------------------------
+
+    def parameters(self, player: str) -> list[nn.Parameter]:
+        """The trainable parameters of one player."""
+        return [p for p in self.players[player].parameters() if p.requires_grad]
+
+    def buffers(self) -> list[Tensor]:
+        """Hidden forward state of all players: BatchNorm statistics, spectral-norm vectors."""
+        return [b for module in self.players.values() for b in module.buffers()]
+
+    @property
+    def device(self) -> torch.device:
+        return next(p.device for name in self.players for p in self.players[name].parameters())
+
+    def names(self, players: Iterable[str] | None = None) -> tuple[str, ...]:
+        """``players`` (default: all) as a tuple, each one known."""
+        names = tuple(self.players if players is None else players)
+        for name in names:
+            if name not in self.players:
+                raise unknown_name("player", name, self.players)
+        return names
+
+    def gradients(self, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False) -> Gradients:
+        """F(w; sample) for the named players.
+
+        Unless ``moves_buffers``, BatchNorm statistics and power-iteration vectors are put back afterwards, so that
+        equal weights, buffers and samples give equal gradients. A parametrised weight (spectral norm) is computed
+        once per evaluation.
+        """
+        names = self.names(players)
+        saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
+        with self._seeded(sample), parametrize.cached():
+            losses = self.losses(sample, names)
+            by_player = {}
+            for i, name in enumerate(names):
+                _check_scalar(losses, name)
+                keep = i + 1 < len(names)
+                found = torch.autograd.grad(losses[name], self.parameters(name), retain_graph=keep, allow_unused=True)
+                by_player[name] = list(found)
+        if saved:
+            copy_(self.buffers(), saved)
+        return Gradients(by_player, {name: losses[name].detach() for name in names})
+
+    def point(self, players: Iterable[str] | None = None) -> dict[str, list[Tensor]]:
+        """A copy of the joint iterate."""
+        return clone({name: self.parameters(name) for name in self.names(players)})
+
+    def move_to(self, point: Point, players: Iterable[str] | None = None) -> None:
+        """Move the iterate in place; storage survives."""
+        for name in point if players is None else players:
+            copy_(self.parameters(name), point[name])
+
+    @contextlib.contextmanager
+    def at(self, point: Point, buffers: list[Tensor] | None = None) -> Iterator[Game]:
+        """Stand at another point (and its buffers) for a while; weights and buffers come back."""
+        here, here_buffers = self.point(point), [b.clone() for b in self.buffers()]
+        try:
+            self.move_to(point)
+            if buffers is not None:
+                copy_(self.buffers(), buffers)
+            yield self
+        finally:
+            self.move_to(here)
+            copy_(self.buffers(), here_buffers)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: module.state_dict() for name, module in self.players.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, module in self.players.items():
+            module.load_state_dict(state[name])
+
+    @contextlib.contextmanager
+    def _seeded(self, sample: Any) -> Iterator[None]:
+        seeds = getattr(sample, "seed", None)
+        if not self.seeds_forward or seeds is None:
+            yield
+            return
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(int(seeds.sum()) & ((1 << 62) - 1))
+            yield
+
+
+class _FromLosses(Game):
+    """``Game.from_losses``."""
+
+    seeds_forward = True
+
+    def __init__(self, losses: dict[str, Callable[..., Tensor]], players: dict[str, nn.Module], couples: bool | None):
+        if set(losses) != set(players):
+            raise InvalidValue(f"losses are for {sorted(losses)} and players are {sorted(players)}: expected the same")
+        for name, module in players.items():
+            if not isinstance(module, nn.Module):
+                raise InvalidType(f"player {name!r} is {module!r}: expected a torch.nn.Module")
+        self.players, self._losses = players, losses
+        found = any(batch_coupling_layers(m) for m in players.values())
+        self.couples_samples = found if couples is None else couples
+
+    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
+        return {name: self._losses[name](sample, **self.players) for name in players}
+
+
+def _check_scalar(losses: Mapping[str, Tensor], name: str) -> None:
+    if name not in losses:
+        raise InvalidValue(f"losses() returned {sorted(losses)}: expected an entry for player {name!r}")
+    if losses[name].ndim != 0:
+        raise InvalidValue(f"the loss of {name!r} has shape {tuple(losses[name].shape)}: expected a scalar (a batch mean)")

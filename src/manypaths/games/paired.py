@@ -1,0 +1,146 @@
+"""Data and latents, paired into a finite sum."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.gan_sample import GanSample
+from manypaths.games.source import FiniteSource
+from manypaths.randomness import generator_for, seed_for
+
+
+class PairedSource(FiniteSource):
+    """Resident data, one latent vector and one seed per datum.
+
+    A GAN is a finite sum only with a finite set of latents: here summand i is (real_i, latent_i, seed_i), and the
+    latents and seeds are drawn anew only inside a snapshot refresh. With ``latents="fresh"`` every draw has new
+    latents and the source is infinite: the usual GAN, for oracles that need no finite sum.
+
+    Args:
+        real: (N, ...); uint8 images are stored as they are and become float in [-1, 1] when they are drawn.
+        labels: (N,) class indices or ``None``.
+        latent: length of a latent vector, drawn from N(0, I).
+        latents: ``"paired"`` (finite) or ``"fresh"`` (infinite).
+        redraw: when paired latents are drawn anew: inside a ``"refresh"`` of the snapshot, ``"never"``, or after each
+            full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
+            biases the estimate and is here to be compared with.
+        order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
+    """
+
+    def __init__(
+        self,
+        real: Tensor,
+        labels: Tensor | None = None,
+        *,
+        latent: int,
+        latents: Literal["paired", "fresh"] = "paired",
+        redraw: Literal["refresh", "never", "traversal"] = "refresh",
+        order: Literal["independent", "shuffled"] = "independent",
+        seed: int = 0,
+    ):
+        if latent < 1 or len(real) < 1:
+            raise InvalidValue(f"latent is {latent} and there are {len(real)} data: expected at least 1 of each")
+        if labels is not None and len(labels) != len(real):
+            raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
+        self.real, self.labels, self.latent = real, labels, latent
+        self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
+        self.count = len(real)
+        self.size = self.count if latents == "paired" else None  # type: ignore[assignment]
+        self._redraws, self._drawn = 0, 0
+        self._order: Tensor | None = None
+        self._filled = -1
+        self._fill()
+
+    def sample(self, n: int) -> GanSample:
+        if self.redraw_when == "traversal" and self._drawn >= self.count:
+            self._next_set()
+            self._drawn = 0
+        index = self._next(n)
+        self._drawn += n
+        return self.take(index) if self.latents == "paired" else self._fresh(index)
+
+    def take(self, index: Tensor) -> GanSample:
+        self.require_finite("access by index")
+        return self._sample(index, self._latents[index], self._seeds[index])
+
+    def redraw(self) -> None:
+        if self.redraw_when == "refresh" and self.latents == "paired":
+            self._next_set()
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"redraws": self._redraws, "drawn": self._drawn, "order": self._order}
+        return {**super().state_dict(), **state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._redraws, self._drawn, self._order = state["redraws"], state["drawn"], state["order"]
+        self._fill()
+
+    def to(self, device: str | torch.device) -> PairedSource:
+        """Keep the data on a device; indices and latents are drawn on the CPU, so that devices agree."""
+        self.real = self.real.to(device)
+        self.labels = None if self.labels is None else self.labels.to(device)
+        return self
+
+    # ---- how ------------------------------------------------------------------------------------------------------
+
+    def _next(self, n: int) -> Tensor:
+        if self.order == "independent":
+            return self._draw(self.count, n)
+        if self._order is None or len(self._order) < n:
+            rest = torch.empty(0, dtype=torch.int64) if self._order is None else self._order
+            self._order = torch.cat([rest, torch.randperm(self.count, generator=self.generator)])
+        index, self._order = self._order[:n], self._order[n:].clone()
+        return index
+
+    def _fresh(self, index: Tensor) -> GanSample:
+        latent = torch.randn(len(index), self.latent, generator=self.generator)
+        seeds = torch.randint(1 << 62, (len(index),), generator=self.generator)
+        return self._sample(index, latent, seeds)
+
+    def _sample(self, index: Tensor, latent: Tensor, seeds: Tensor) -> GanSample:
+        index = index.to(self.real.device)
+        label = None if self.labels is None else self.labels[index]
+        real = to_model_range(self.real[index])
+        return GanSample(real, latent.to(real), seeds.to(real.device), label)
+
+    def _next_set(self) -> None:
+        self._redraws += 1
+        self._fill()
+
+    def _fill(self) -> None:
+        """The finite sets of latents and seeds: a function of (seed, number of redraws), so a checkpoint needs neither."""
+        if self.latents == "paired" and self._filled != self._redraws:
+            self._filled = self._redraws
+            generator = generator_for(self.seed, "latents", self._redraws)
+            self._latents = torch.randn(self.count, self.latent, generator=generator)
+            self._seeds = torch.randint(1 << 62, (self.count,), generator=generator)
+
+    def _partition_generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_for(self.seed, "partition", self._redraws))
+
+
+def to_model_range(images: Tensor) -> Tensor:
+    """uint8 in [0, 255] to float in [-1, 1]; everything else is left alone."""
+    return images.to(torch.get_default_dtype()).div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
+
+
+def stack_dataset(dataset: Any) -> tuple[Tensor, Tensor | None]:
+    """All items of a torch ``Dataset`` as one tensor, and the labels where items are (tensor, label) pairs."""
+    if isinstance(dataset, Tensor):
+        return dataset, None
+    if not hasattr(dataset, "__len__"):
+        raise InvalidType(f"{type(dataset).__name__} has no length: from_dataset needs a map-style dataset")
+    items = [dataset[i] for i in range(len(dataset))]
+    pairs = all(isinstance(item, (tuple, list)) for item in items)
+    data = [item[0] if pairs else item for item in items]
+    if not all(isinstance(d, Tensor) for d in data):
+        raise InvalidType(f"items are {type(data[0]).__name__}: expected tensors (add a transform to the data set)")
+    if len({tuple(d.shape) for d in data}) > 1:
+        raise InvalidValue("items differ in shape: expected one shape (resize them in the data set's transform)")
+    labels = [int(item[1]) for item in items if pairs and len(item) > 1]
+    return torch.stack(data), torch.tensor(labels) if labels else None

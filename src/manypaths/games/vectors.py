@@ -1,0 +1,90 @@
+"""Linear algebra on joint vectors: player -> one tensor per parameter, ``None`` where a gradient does not exist.
+
+Everything runs through ``torch._foreach_*``: one call for all tensors of a player, in place where the name says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+Point = Mapping[str, Sequence[Tensor]]
+"""Weights only: player -> its trainable parameters, in the order of ``Module.parameters()``."""
+
+
+class Gradients(Mapping[str, "list[Tensor | None]"]):
+    """Player -> gradients of its own loss with respect to its own parameters, with the losses they came from.
+
+    An entry is ``None`` where the loss does not depend on the parameter; such a parameter stays untouched.
+    """
+
+    def __init__(self, by_player: Mapping[str, list[Tensor | None]], losses: Mapping[str, Tensor]):
+        self._by_player = dict(by_player)
+        self.losses = dict(losses)
+
+    def __getitem__(self, player: str) -> list[Tensor | None]:
+        return self._by_player[player]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_player)
+
+    def __len__(self) -> int:
+        return len(self._by_player)
+
+
+Vector = Mapping[str, Sequence["Tensor | None"]]
+
+
+def present(tensors: Iterable[Tensor | None]) -> list[Tensor]:
+    """The tensors that exist."""
+    return [t for t in tensors if t is not None]
+
+
+def clone(vector: Point) -> dict[str, list[Tensor]]:
+    """A detached copy that shares no storage."""
+    return {name: [t.detach().clone() for t in tensors] for name, tensors in vector.items()}
+
+
+@torch.no_grad()
+def copy_(target: Sequence[Tensor], source: Sequence[Tensor]) -> None:
+    """Overwrite ``target`` in place: storage addresses survive."""
+    if target:
+        torch._foreach_copy_(list(target), list(source))
+
+
+@torch.no_grad()
+def add_(target: Sequence[Tensor | None], source: Sequence[Tensor | None], scale: float = 1.0) -> None:
+    """``target += scale * source`` wherever both exist."""
+    pairs = [(t, s) for t, s in zip(target, source, strict=True) if t is not None and s is not None]
+    if pairs:
+        torch._foreach_add_([t for t, _ in pairs], [s for _, s in pairs], alpha=scale)
+
+
+@torch.no_grad()
+def lerp_(target: Sequence[Tensor], end: Sequence[Tensor], weight: float) -> None:
+    """``target += weight * (end - target)``."""
+    if target:
+        torch._foreach_lerp_(list(target), list(end), weight)
+
+
+@torch.no_grad()
+def scale_(target: Sequence[Tensor | None], factor: float) -> None:
+    """``target *= factor``."""
+    if tensors := present(target):
+        torch._foreach_mul_(tensors, factor)
+
+
+@torch.no_grad()
+def squared_norm(tensors: Iterable[Tensor | None]) -> float:
+    """``||v||^2`` of one player's part, summed in float64."""
+    existing = present(tensors)
+    if not existing:
+        return 0.0
+    return float(torch.stack([n.double() for n in torch._foreach_norm(existing)]).square().sum())
+
+
+def flat(vector: Vector) -> Tensor:
+    """All players' tensors as one vector, in order."""
+    return torch.cat([t.reshape(-1) for tensors in vector.values() for t in present(tensors)])

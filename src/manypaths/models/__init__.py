@@ -1,0 +1,15 @@
+"""Networks; any ``nn.Module`` of the user's works instead (name it ``package.module:Class`` in a recipe)."""
+
+from manypaths.registry import Registry
+
+MODELS = Registry(
+    "model",
+    __name__,
+    "layers:Module",
+    {
+        "mlp-generator": "mlp:MlpGenerator",
+        "mlp-critic": "mlp:MlpCritic",
+        "dcgan-generator": "dcgan:DcganGenerator",
+        "dcgan-critic": "dcgan:DcganCritic",
+    },
+)

@@ -1,0 +1,16 @@
+"""What is done with a gradient: stock torch optimisers, and averages of the iterates."""
+
+from manypaths.registry import Registry
+
+OPTIMISERS = Registry(
+    "optimiser",
+    __name__,
+    "torch.optim:Optimizer",
+    {
+        "sgd": "torch.optim:SGD",
+        "adam": "torch.optim:Adam",
+        "adamw": "torch.optim:AdamW",
+        "rmsprop": "torch.optim:RMSprop",
+        "vrad": "vradam:VRAd",
+    },
+)

@@ -1,0 +1,13 @@
+"""Averages of the iterates, kept beside them for evaluation and restarts."""
+
+from manypaths.registry import Registry
+
+AVERAGES = Registry(
+    "average",
+    __name__,
+    "base:Average",
+    {
+        "uniform": "uniform:Uniform",
+        "ema": "ema:EMA",
+    },
+)

@@ -1,0 +1,67 @@
+"""The contract of an average."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from torch import Tensor
+
+from manypaths.errors import InvalidValue
+from manypaths.games.base import Game
+from manypaths.games.step import StepInfo
+from manypaths.games.vectors import Point, clone, lerp_
+
+
+class Average(ABC):
+    """A running average of iterates (or of half-iterates); ``update`` is called after every step.
+
+    Subclasses are dataclasses that write ``weight``: how far the average moves towards the newest point.
+    """
+
+    of: Literal["iterate", "half"] = "iterate"
+    restart: float = 0.0
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean: dict[str, list[Tensor]] | None = None
+
+    @abstractmethod
+    def weight(self) -> float:
+        """The weight of the newest of ``self.count`` points (the first point has ``count == 1``)."""
+
+    def update(self, game: Game, info: StepInfo) -> None:
+        """Take in the point that the step announced."""
+        newest = {n: game.parameters(n) for n in game.players} if self.of == "iterate" else info.half
+        if newest is None:
+            raise InvalidValue(f"{type(self).__name__}(of='half') needs a rule that announces half-iterates")
+        self.count += 1
+        if self._mean is None:
+            self._mean = clone(newest)
+        else:
+            for name, mean in self._mean.items():
+                lerp_(mean, [t.detach() for t in newest[name]], self.weight())
+
+    def point(self) -> Point:
+        """The averaged weights."""
+        if self._mean is None:
+            raise InvalidValue(f"{type(self).__name__} has no points yet: call update after a step")
+        return self._mean
+
+    def reset(self) -> None:
+        """Forget every point: the next one starts a new average."""
+        self.count, self._mean = 0, None
+
+    @contextlib.contextmanager
+    def swapped(self, game: Game) -> Iterator[Game]:
+        """Let the game stand at the average for a while, for evaluation."""
+        with game.at(self.point()):
+            yield game
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "mean": self._mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.count, self._mean = state["count"], state["mean"]

@@ -1,0 +1,30 @@
+"""The uniform (Polyak-Ruppert) average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from manypaths import fields
+from manypaths.optim.averaging.base import Average
+
+
+@dataclass(eq=False)
+class Uniform(Average):
+    """(1/T) sum_t w_t since the last restart: AVG-SVRE.
+
+    Attributes:
+        restart: probability with which, at a snapshot, the iterate jumps to this average, which then starts anew
+            (SVRE uses 0.1).
+        of: average iterates, or the half-iterates of a rule that announces them.
+    """
+
+    restart: fields.Probability = 0.0
+    of: Literal["iterate", "half"] = "iterate"
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        super().__init__()
+
+    def weight(self) -> float:
+        return 1.0 / self.count

@@ -1,0 +1,126 @@
+"""The bases: one stock ``torch.optim`` optimiser per player."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game
+from manypaths.games.vectors import Gradients
+
+Moments = Literal["shared", "rewind", "separate"]
+_State = dict[Tensor, dict[str, Any]]
+
+
+class Bases(Mapping[str, Optimizer]):
+    """Player -> optimiser; any torch optimiser works unchanged.
+
+    Args:
+        optimizers: one per player, over that player's parameters.
+        clip: largest 2-norm of a player's gradient, applied to every gradient that is handed over.
+        schedules: learning-rate schedulers by player, advanced once per step of the *rule*.
+    """
+
+    def __init__(
+        self,
+        optimizers: Mapping[str, Optimizer],
+        *,
+        clip: float | None = None,
+        schedules: Mapping[str, LRScheduler] | None = None,
+    ):
+        for name, optimizer in optimizers.items():
+            if not isinstance(optimizer, Optimizer):
+                raise InvalidType(f"the base of {name!r} is {optimizer!r}: expected a torch.optim.Optimizer")
+        if clip is not None and clip <= 0:
+            raise InvalidValue(f"clip is {clip}: expected a number > 0, or none")
+        self._optimizers, self.clip, self.schedules = dict(optimizers), clip, dict(schedules or {})
+        self._extrapolation: dict[str, _State] = {}
+
+    def __getitem__(self, player: str) -> Optimizer:
+        return self._optimizers[player]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._optimizers)
+
+    def __len__(self) -> int:
+        return len(self._optimizers)
+
+    def check(self, game: Game) -> None:
+        """Every player has a base, and the base holds exactly its parameters."""
+        if set(self) != set(game.players):
+            raise InvalidValue(f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same")
+        for name, optimizer in self.items():
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            if not {id(p) for p in game.parameters(name)} <= held:
+                raise InvalidValue(f"the base of {name!r} lacks some of its parameters: pass game.parameters({name!r})")
+
+    def apply(self, game: Game, gradients: Gradients) -> None:
+        """One ``optimizer.step()`` per player of ``gradients``; parameters without a gradient stay untouched."""
+        for name in gradients:
+            parameters = game.parameters(name)
+            for parameter, gradient in zip(parameters, gradients[name], strict=True):
+                parameter.grad = gradient
+            if self.clip is not None:
+                clip_grad_norm_(parameters, self.clip)
+            self[name].step()
+            for parameter in parameters:
+                parameter.grad = None
+
+    def end_step(self) -> None:
+        """A step of the rule is over: schedules advance."""
+        for schedule in self.schedules.values():
+            schedule.step()
+
+    @contextlib.contextmanager
+    def extrapolating(self, players: tuple[str, ...], moments: Moments) -> Iterator[None]:
+        """Steps inside only extrapolate; ``moments`` says what they leave in the optimisers' states."""
+        if moments == "shared":
+            yield
+            return
+        saved = {name: _copy(self[name].state) for name in players}
+        if moments == "separate":
+            for name in players:
+                _restore(self[name], self._extrapolation.get(name, {}))
+        yield
+        if moments == "separate":
+            self._extrapolation.update({name: _copy(self[name].state) for name in players})
+        for name in players:
+            _restore(self[name], saved[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        states: dict[str, Any] = {name: optimizer.state_dict() for name, optimizer in self.items()}
+        separate: dict[str, Any] = {}
+        for name, state in self._extrapolation.items():
+            here = _copy(self[name].state)
+            _restore(self[name], state)
+            separate[name] = self[name].state_dict()
+            _restore(self[name], here)
+        schedules = {name: schedule.state_dict() for name, schedule in self.schedules.items()}
+        return {"optimizers": states, "extrapolation": separate, "schedules": schedules}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, separate in state["extrapolation"].items():
+            self[name].load_state_dict(separate)
+            self._extrapolation[name] = _copy(self[name].state)
+        for name, optimizer in self.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, schedule in self.schedules.items():
+            schedule.load_state_dict(state["schedules"][name])
+
+
+def _copy(state: Mapping[Any, Any]) -> _State:
+    clone = lambda v: v.clone() if isinstance(v, torch.Tensor) else v  # noqa: E731
+    return {p: {key: clone(value) for key, value in entry.items()} for p, entry in state.items()}
+
+
+def _restore(optimizer: Optimizer, saved: _State) -> None:
+    optimizer.state.clear()
+    optimizer.state.update(_copy(saved))

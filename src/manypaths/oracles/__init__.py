@@ -1,0 +1,14 @@
+"""How a gradient is estimated."""
+
+from manypaths.registry import Registry
+
+ORACLES = Registry(
+    "oracle",
+    __name__,
+    "base:Oracle",
+    {
+        "stochastic": "stochastic:Stochastic",
+        "full": "full:Full",
+        "svrg": "svrg:SVRG",
+    },
+)

@@ -1,0 +1,91 @@
+"""The contract of an oracle: it draws samples and estimates the field at them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+from manypaths.errors import InvalidValue
+from manypaths.games.base import Game, Sample
+from manypaths.games.source import Source
+from manypaths.games.vectors import Gradients
+
+
+class Oracle(ABC):
+    """Estimates F(w) from samples, and counts what that costs.
+
+    Concrete oracles are dataclasses over a ``source``. ``Training`` calls ``bind`` once, a rule calls ``draw`` and the
+    oracle itself any number of times per step, and ``Training`` asks ``due`` once after every step.
+    """
+
+    source: Source
+    repeats_samples: ClassVar[bool] = False
+    """Whether it evaluates one sample at two points, so that the summands must be told apart."""
+
+    def __init__(self) -> None:
+        self.evaluations: Counter[str] = Counter()
+        """Per-sample gradient evaluations of each player: the cost axis of every plot."""
+        self.draws = 0
+        """Batches drawn so far."""
+        self.bound: Game | None = None
+
+    def bind(self, game: Game) -> str | None:
+        """Check that this oracle can serve the game; what was decided about its summands, in words."""
+        self.bound = game
+        return None
+
+    @abstractmethod
+    def draw(self) -> Sample:
+        """The next sample; evaluating it twice gives equal randomness."""
+
+    @abstractmethod
+    def __call__(
+        self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
+    ) -> Gradients:
+        """The estimate of F at the current iterate, for the named players.
+
+        ``moves_buffers`` lets this one evaluation update BatchNorm statistics and the like; a rule sets it in
+        exactly one call per step.
+        """
+
+    def due(self) -> bool:
+        """Whether a new snapshot is due; asked once per step (a coin may be tossed)."""
+        return False
+
+    def take_snapshot(self, game: Game) -> None:
+        """Take the snapshot at the current iterate."""
+
+    def jumped(self, game: Game) -> None:
+        """The iterate was moved by something else than a step (a restart, a lookahead sync)."""
+
+    def count(self, players: Iterable[str], samples: int) -> None:
+        """Add to the bill: ``samples`` per-sample gradients for each of the players."""
+        for name in players:
+            self.evaluations[name] += samples
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"evaluations": dict(self.evaluations), "draws": self.draws}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.evaluations, self.draws = Counter(state["evaluations"]), state["draws"]
+
+
+Summands = Literal["auto", "samples", "batches"]
+
+
+def settle_summands(choice: Summands, game: Game) -> Literal["samples", "batches"]:
+    """What one summand of the finite sum is.
+
+    A game that couples the samples of a batch has no per-sample finite sum: its summands are the mini-batches of a
+    fixed partition.
+    """
+    if choice == "auto":
+        return "batches" if game.couples_samples else "samples"
+    if choice == "samples" and game.couples_samples:
+        raise InvalidValue(
+            "summands is 'samples', but this game couples the samples of a batch (BatchNorm, dropout or a batch-wide "
+            "loss): expected 'batches' or 'auto'"
+        )
+    return choice

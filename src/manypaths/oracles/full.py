@@ -1,0 +1,103 @@
+"""The full-batch oracle, and the full pass that snapshots share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from manypaths import fields
+from manypaths.games.base import Game, Sample
+from manypaths.games.source import Source
+from manypaths.games.vectors import Gradients, add_, scale_
+from manypaths.oracles.base import Oracle, Summands, settle_summands
+
+
+@dataclass(frozen=True)
+class Everything(Sample):
+    """The whole finite sum: no tensors, only its size."""
+
+    size: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def full_gradient(
+    game: Game, chunks: Iterable[Sample], players: Iterable[str] | None = None, *, equal: bool, moves_buffers: bool = False
+) -> tuple[Gradients, int]:
+    """The mean field over all summands, and the number of per-sample gradients it took.
+
+    ``equal=False``: the summands are samples, and a chunk counts by its length. ``equal=True``: the summands are the
+    mini-batches themselves, each counted once.
+    """
+    names, total, samples = game.names(players), 0.0, 0
+    mean: Gradients | None = None
+    for chunk in chunks:
+        weight = 1.0 if equal else float(len(chunk))
+        part = game.gradients(chunk, names, moves_buffers=moves_buffers and mean is None)
+        total, samples = total + weight, samples + len(chunk)
+        if mean is None:
+            mean = part
+            for name in names:
+                scale_(mean[name], weight)
+                mean.losses[name] = part.losses[name] * weight
+        else:
+            for name in names:
+                add_(mean[name], part[name], weight)
+                mean.losses[name] = mean.losses[name] + weight * part.losses[name]
+    assert mean is not None
+    for name in names:
+        scale_(mean[name], 1.0 / total)
+        mean.losses[name] = mean.losses[name] / total
+    return mean, samples
+
+
+def summand_batches(source: Source, summands: str, batch: int, chunk: int) -> Iterator[Sample]:
+    """The chunks of a full pass: the partition's own mini-batches where the summands are batches."""
+    if summands == "batches":
+        return (source.take(index) for index in source.partition(batch))
+    return source.all(chunk)
+
+
+@dataclass(eq=False)
+class Full(Oracle):
+    """F(w) over the whole finite sum, in chunks: the batch method (BatchE with extragradient).
+
+    ``batch`` is the size of the mini-batches that are the summands of a game with coupled samples; ``chunk`` is how
+    many samples are evaluated at once where samples are independent (memory only, the result is the same).
+    """
+
+    source: Source
+    batch: fields.PositiveInt = 64
+    chunk: fields.PositiveInt = 256
+    summands: Summands = "auto"
+    _settled: str = field(default="samples", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        super().__init__()
+        self.source.require_finite("a full gradient")
+
+    def bind(self, game: Game) -> str | None:
+        super().bind(game)
+        self._settled = settle_summands(self.summands, game)
+        return None
+
+    def draw(self) -> Everything:
+        self.draws += 1
+        return Everything(self.source.size or 0)
+
+    def __call__(
+        self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
+    ) -> Gradients:
+        chunks = summand_batches(self.source, self._settled, self.batch, self.chunk)
+        equal = self._settled == "batches"
+        gradients, samples = full_gradient(game, chunks, players, equal=equal, moves_buffers=moves_buffers)
+        self.count(gradients, samples)
+        return gradients

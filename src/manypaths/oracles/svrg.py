@@ -1,0 +1,207 @@
+"""Stochastic variance-reduced gradients (Johnson and Zhang 2013), for games."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from manypaths import fields
+from manypaths.errors import InvalidValue
+from manypaths.games.base import Game, Sample
+from manypaths.games.source import Source
+from manypaths.games.vectors import Gradients, Point, add_
+from manypaths.oracles.base import Oracle, Summands, settle_summands
+from manypaths.oracles.cadence import Cadence, CadenceName
+from manypaths.oracles.full import full_gradient, summand_batches
+from manypaths.oracles.variance import Spread, variance_ratio
+from manypaths.randomness import generator_for
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A point, the hidden forward state it was taken with, and the full gradient there."""
+
+    point: Point
+    buffers: list[Tensor]
+    mean: dict[str, list[Tensor | None]]
+
+
+@dataclass(eq=False)
+class SVRG(Oracle):
+    """d_B(w) = F_B(w) - F_B(w_S) + F(w_S), an unbiased estimate of F(w) with snapshot w_S (SVRE, equation 5).
+
+    Both evaluations see the same sample, and the snapshot's uses the buffers (BatchNorm statistics, spectral-norm
+    vectors) that were current when it was taken.
+
+    Args:
+        source: a finite sum.
+        batch: samples per mini-batch B.
+        refresh: how the age at which the snapshot is taken anew is chosen (see ``Cadence``).
+        every: mean age at a refresh, in batches drawn; by default one pass over the sum.
+        when: ``"helps"`` measures the variance ratio Var(d) / Var(F_B) of every player with ``probes`` fresh batches
+            each ``check_every`` batches, and uses the plain mini-batch estimate for a player while its ratio is above
+            1, at a lower cost; the probes are on the bill.
+        summands: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
+            couples the samples of a batch.
+        chunk: samples evaluated at once in a full pass over samples (memory only); the mini-batch size by default.
+        on_jump: take a new snapshot when the iterate is moved by a restart or a sync, or keep the old one.
+    """
+
+    source: Source
+    batch: fields.PositiveInt = 64
+    refresh: CadenceName = "geometric"
+    every: fields.Positive | None = None
+    when: Literal["always", "helps"] = "always"
+    check_every: fields.PositiveInt = 50
+    probes: fields.PositiveInt = 4
+    summands: Summands = "auto"
+    chunk: fields.PositiveInt | None = None
+    on_jump: Literal["refresh", "keep"] = "refresh"
+    seed: int = 0
+
+    repeats_samples: ClassVar[bool] = True
+    snapshot: Snapshot | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        super().__init__()
+        self.source.require_finite("SVRG")
+        assert self.source.size is not None
+        if self.batch > self.source.size:
+            raise InvalidValue(f"batch is {self.batch}: expected at most the {self.source.size} summands of the source")
+        if self.when == "helps" and self.probes < 2:
+            raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
+        self._settled: str | None = None
+        self._parts: list[Tensor] | None = None
+        self._helps: dict[str, bool] = {}
+        self._next_check = 0
+        self._coins = generator_for(self.seed, "svrg")
+        self.cadence = Cadence(self.refresh, self.every or self.n_batches, generator_for(self.seed, "cadence"))
+
+    @property
+    def n_batches(self) -> int:
+        """Mini-batches in one pass over the finite sum."""
+        return max(1, (self.source.size or 0) // self.batch)
+
+    @property
+    def age(self) -> int:
+        """Batches drawn since the snapshot was taken."""
+        return self.cadence.drawn
+
+    def bind(self, game: Game) -> str | None:
+        super().bind(game)
+        self._settled = settle_summands(self.summands, game)
+        if self._settled == "batches":
+            return (
+                f"this game couples the samples of a batch: the finite sum runs over the {self.n_batches} mini-batches "
+                f"of {self.batch} of a fixed partition, and the full pass uses exactly these"
+            )
+        return None
+
+    def draw(self) -> Sample:
+        self.draws += 1
+        self.cadence.drawn += 1
+        return self.summand()
+
+    def summand(self, generator: torch.Generator | None = None) -> Sample:
+        """A random mini-batch of the finite sum, drawn without counting it."""
+        if self._settled is None:
+            raise InvalidValue("this oracle is not bound to a game: call oracle.bind(game), or use Training")
+        if self._settled == "samples":
+            return self.source.sample(self.batch)
+        parts = self.parts()
+        pick = int(torch.randint(len(parts), (), generator=generator or self._coins))
+        return self.source.take(parts[pick])
+
+    def parts(self) -> list[Tensor]:
+        """The fixed partition into mini-batches, as index sets."""
+        if self._parts is None:
+            self._parts = self.source.partition(self.batch)
+        return self._parts
+
+    def __call__(
+        self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
+    ) -> Gradients:
+        if self.snapshot is None:
+            self.take_snapshot(game)
+        names = game.names(players)
+        if self.when == "helps" and self.draws >= self._next_check:
+            self._measure(game)
+        now = game.gradients(sample, names, moves_buffers=moves_buffers)
+        self.count(names, len(sample))
+        reduced = [name for name in names if self._helps.get(name, True)]
+        if reduced:
+            self._correct(now, self.at_snapshot(game, sample, reduced))
+            self.count(reduced, len(sample))
+        return now
+
+    def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
+        """F_B(w_S), the same mini-batch at the snapshot."""
+        assert self.snapshot is not None
+        with game.at(self.snapshot.point, self.snapshot.buffers):
+            return game.gradients(sample, players)
+
+    def _correct(self, now: Gradients, then: Gradients) -> None:
+        assert self.snapshot is not None
+        for name in then:
+            add_(now[name], then[name], -1.0)
+            add_(now[name], self.snapshot.mean[name])
+
+    def due(self) -> bool:
+        return self.cadence.due()
+
+    def take_snapshot(self, game: Game) -> None:
+        """One full pass at the current iterate; the source's frozen randomness is drawn anew just before it."""
+        if self._settled is None:
+            self.bind(game)
+        if self.snapshot is not None:
+            self.source.redraw()
+        self._parts = None
+        chunks = summand_batches(self.source, self._settled or "samples", self.batch, self.chunk or self.batch)
+        mean, samples = full_gradient(game, chunks, equal=self._settled == "batches")
+        self.count(mean, samples)
+        self.snapshot = Snapshot(game.point(), [b.clone() for b in game.buffers()], dict(mean))
+        self.cadence.restart()
+
+    def jumped(self, game: Game) -> None:
+        if self.on_jump == "refresh":
+            self.take_snapshot(game)
+
+    def _measure(self, game: Game) -> None:
+        """Decide per player whether variance reduction helps here."""
+        plain = {name: Spread() for name in game.players}
+        reduced = {name: Spread() for name in game.players}
+        for _ in range(self.probes):
+            sample = self.summand()
+            now, then = game.gradients(sample), self.at_snapshot(game, sample)
+            self.count(game.players, 2 * len(sample))
+            for name in game.players:
+                plain[name].add(now[name])
+                add_(now[name], then[name], -1.0)
+                reduced[name].add(now[name])
+        self._helps = {name: variance_ratio(reduced[name], plain[name]) <= 1.0 for name in game.players}
+        self._next_check = self.draws + self.check_every
+
+    def state_dict(self) -> dict[str, Any]:
+        shot = self.snapshot
+        return {
+            **super().state_dict(),
+            "snapshot": None if shot is None else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
+            "cadence": self.cadence.state_dict(),
+            "coins": self._coins.get_state(),
+            "helps": dict(self._helps),
+            "next_check": self._next_check,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        shot = state["snapshot"]
+        self.snapshot = None if shot is None else Snapshot(shot["point"], shot["buffers"], shot["mean"])
+        self.cadence.load_state_dict(state["cadence"])
+        self._coins.set_state(state["coins"])
+        self._helps, self._next_check = dict(state["helps"]), state["next_check"]
+        self._parts = None

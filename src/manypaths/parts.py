@@ -1,0 +1,165 @@
+"""A part of a recipe: a class and its hyper-parameters, checked now and built later."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+from manypaths import fields
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.registry import lookup, name_of, registry_for
+
+T = TypeVar("T")
+
+
+class Part(fields.Unbuilt, Generic[T]):
+    """``Part(SVRG, batch=64)``: what to build and with which settings; nothing is allocated yet.
+
+    Settings may hold further parts. Names, types and bounds are those of the target's signature and are checked
+    here; whatever needs live objects (``source``, ``params``) arrives in ``build``.
+    """
+
+    def __init__(self, target: Callable[..., T], /, **settings: Any):
+        expected = fields.annotations(target)
+        for name in settings:
+            if name not in expected:
+                raise unknown_name(f"setting of {name_of(target)}:", name, expected)
+        self.target = target
+        self.settings = {k: fields.conform(v, expected[k], f"{name_of(target)}.{k}") for k, v in settings.items()}
+
+    def build(self, **live: Any) -> T:
+        """Build the nested parts, then ``target(**settings, **live)``."""
+        return self.target(**{name: _built(value) for name, value in self.settings.items()}, **live)
+
+    def accepts(self, name: str) -> bool:
+        """Whether the target has a parameter of that name."""
+        return name in fields.annotations(self.target)
+
+    def with_(self, path: str, value: Any, *, where: str = "") -> Part[T]:
+        """A copy with the setting at a dotted path replaced; a text value is parsed as the annotation says."""
+        name, _, rest = path.partition(".")
+        expected = fields.annotations(self.target)
+        if name not in expected:
+            raise unknown_name(f"setting of {where or name_of(self.target)}:", name, expected)
+        inside = f"{where}.{name}" if where else name
+        value = replaced(self.settings.get(name), expected[name], rest, value, inside)
+        return Part(self.target, **{**self.settings, name: value})
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``."""
+        settings = {**_defaults(self.target), **self.settings}
+        return {"name": name_of(self.target), **{k: plain(v) for k, v in settings.items()}}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and self.to_plain() == other.to_plain()
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"Part({name_of(self.target)}{', ' if settings else ''}{settings})"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def replaced(current: Any, annotation: Any, path: str, value: Any, where: str) -> Any:
+    """What stands at ``where`` after the setting at the remaining ``path`` was replaced by ``value``."""
+    if not path:
+        return from_text(value, annotation, where) if isinstance(value, str) else from_plain(value, annotation, where)
+    if isinstance(current, Part):
+        return current.with_(path, value, where=where)
+    name, _, rest = path.partition(".")
+    if isinstance(current, Mapping):
+        if name not in current:
+            raise unknown_name(f"entry of {where}:", name, current)
+        inner = replaced(current[name], get_args(annotation)[1], rest, value, f"{where}.{name}")
+        return {**current, name: inner}
+    if isinstance(current, tuple) and name.isdigit() and int(name) < len(current):
+        i, item = int(name), get_args(annotation)[0]
+        return (*current[:i], replaced(current[i], item, rest, value, f"{where}.{i}"), *current[i + 1 :])
+    raise InvalidValue(f"{where} has no settings of its own: cannot set {where}.{path}")
+
+
+def plain(value: Any) -> Any:
+    """Components, parts and containers as JSON-ready data."""
+    if isinstance(value, Part):
+        return value.to_plain()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        settings = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"name": name_of(type(value)), **settings}
+    return value
+
+
+def from_plain(data: Any, annotation: Any, where: str) -> Any:
+    """The inverse of ``plain``: the annotation says which dictionaries are parts and of which table."""
+    contract, origin = _contract(annotation), get_origin(annotation)
+    if contract is not None:
+        return part_from_plain(data, contract, where) if isinstance(data, Mapping) else data
+    if origin is tuple and isinstance(data, (list, tuple)):
+        items = get_args(annotation)
+        return tuple(from_plain(d, items[min(i, len(items) - 1)] if items[-1] is not Ellipsis else items[0], f"{where}.{i}") for i, d in enumerate(data))
+    if isinstance(data, Mapping) and origin is not None:
+        return {key: from_plain(d, get_args(annotation)[1], f"{where}.{key}") for key, d in data.items()}
+    return data
+
+
+def part_from_plain(data: Mapping[str, Any], contract: Any, where: str) -> Part[Any]:
+    """One part from ``{"name": ..., **settings}``."""
+    if not isinstance(data.get("name"), str):
+        raise InvalidValue(f"{where} is {dict(data)!r}: expected a 'name' beside its settings")
+    target = lookup(data["name"], contract)
+    expected = fields.annotations(target)
+    settings = {k: from_plain(v, expected.get(k, Any), f"{where}.{k}") for k, v in data.items() if k != "name"}
+    return Part(target, **settings)
+
+
+def from_text(text: str, annotation: Any, where: str) -> Any:
+    """A value from the command line; where a component is expected, the text is its name."""
+    contract = _contract(annotation)
+    if contract is not None:
+        if text.lower() == "none" and type(None) in get_args(annotation):
+            return None
+        return Part(lookup(text, contract))
+    items = get_args(annotation)
+    if get_origin(annotation) is tuple and _contract(items[0]) is not None:
+        return tuple(Part(lookup(name, _contract(items[0]))) for name in text.split(",") if name not in ("", "none"))
+    return fields.parse(text, annotation, where)
+
+
+def _contract(annotation: Any) -> Any:
+    """The base class whose table an annotation refers to, through ``Part[...]`` and ``... | None``."""
+    if get_origin(annotation) is Part:
+        return get_args(annotation)[0]
+    if get_origin(annotation) in (typing.Union, fields.UnionType):
+        return next((c for a in get_args(annotation) if (c := _contract(a)) is not None), None)
+    return annotation if isinstance(annotation, type) and registry_for(annotation) is not None else None
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.build()
+    if isinstance(value, tuple):
+        return tuple(_built(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _built(item) for key, item in value.items()}
+    return value
+
+
+def _defaults(target: Any) -> dict[str, Any]:
+    import inspect
+
+    parameters = inspect.signature(target).parameters.values()
+    plain_kinds = (int, float, str, bool, tuple, type(None), Part)
+    known = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {k: v for k, v in known.items() if isinstance(v, plain_kinds) or dataclasses.is_dataclass(v)}
+
+
+def expect_part(value: Any, where: str) -> Part[Any]:
+    """``value`` when it is a part; an error that says what one looks like otherwise."""
+    if not isinstance(value, Part):
+        raise InvalidType(f"{where} is {value!r}: expected a Part, for example Part(Digits)")
+    return value

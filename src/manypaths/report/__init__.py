@@ -1,0 +1,1 @@
+"""The report: one self-contained page about runs. It reads run directories only and never imports torch."""

@@ -1,0 +1,87 @@
+"""Run directories as the report sees them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manypaths.errors import InvalidValue
+from manypaths.run.record import RunDirectory
+
+AXES = {
+    "step": "iterations",
+    "evaluations": "gradient evaluations",
+    "passes": "data passes",
+    "seconds": "seconds of training",
+}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished or unfinished run, as plain data."""
+
+    path: Path
+    name: str
+    command: str
+    recipe: dict[str, Any]
+    status: dict[str, Any]
+    rows: list[dict[str, Any]]
+    samples: dict[str, dict[int, Path]]
+    """Which iterate -> step -> picture."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's settings by dotted path."""
+        return flatten(self.recipe)
+
+
+def read_run(path: Path) -> RunRecord:
+    """Everything the page shows of one run."""
+    directory = RunDirectory(path)
+    if not directory.exists():
+        raise InvalidValue(f"{path} holds no run: expected a directory with a recipe.json")
+    recipe = json.loads(directory.recipe.read_text(encoding="utf-8"))
+    status = {"state": "unknown", "step": 0, "message": ""}
+    if directory.status.exists():
+        status = json.loads(directory.status.read_text(encoding="utf-8"))
+    command = directory.command.read_text(encoding="utf-8").strip() if directory.command.exists() else ""
+    samples: dict[str, dict[int, Path]] = {}
+    for picture in sorted(directory.samples.glob("*.png")):
+        which, _, step = picture.stem.rpartition("-")
+        samples.setdefault(which, {})[int(step)] = picture
+    return RunRecord(path, path.name, command, recipe, status, directory.rows(), samples)
+
+
+def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``{"oracle.batch": 64}``; a part's own name stands at the part's path."""
+    if isinstance(data, dict):
+        flat: dict[str, Any] = {}
+        for key, value in data.items():
+            inner = prefix if key == "name" and prefix else f"{prefix}.{key}" if prefix else key
+            flat.update(flatten(value, inner))
+        return flat
+    if isinstance(data, list) and any(isinstance(item, dict) for item in data):
+        return {k: v for i, item in enumerate(data) for k, v in flatten(item, f"{prefix}.{i}").items()}
+    return {prefix: data}
+
+
+def differences(runs: list[RunRecord]) -> list[tuple[str, list[Any]]]:
+    """The settings in which the runs differ, with each run's value (``None`` where it has none)."""
+    paths = list(dict.fromkeys(path for run in runs for path in run.settings))
+    table = [(path, [run.settings.get(path) for run in runs]) for path in paths]
+    return [(path, values) for path, values in table if path != "name" and any(v != values[0] for v in values)]
+
+
+def thinned(steps: list[int], most: int) -> list[int]:
+    """At most ``most`` of the steps, evenly, with both ends."""
+    if len(steps) <= most:
+        return steps
+    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
+
+
+def data_uri(picture: Path) -> str:
+    """A PNG inside the page."""
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()

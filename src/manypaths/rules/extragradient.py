@@ -1,0 +1,79 @@
+"""Extragradient (Korpelevich 1976)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from manypaths import fields
+from manypaths.games.base import Game
+from manypaths.games.vectors import Gradients, Point, lerp_
+from manypaths.optim.base import Bases, Moments
+from manypaths.oracles.base import Oracle
+from manypaths.rules.base import Rule, StepInfo
+
+
+@dataclass(frozen=True)
+class Extragradient(Rule):
+    """w_{t+1/2} = w_t - c eta F(w_t),  w_{t+1} = w_t - eta F(w_{t+1/2}).
+
+    With SVRG this is SVRE; with the mini-batch oracle and Adam it is ExtraAdam (SE-A).
+
+    Attributes:
+        at: where the update gradient is taken. ``"joint"``: all players at t+1/2 (the textbook, and SVRE's
+            pseudo-code). ``"opponent"``: each player at its own weights of time t against the others at t+1/2
+            (SVRE's GAN code). Equal on bilinear games only.
+        moments: what the half-step does to the optimiser's state. ``"shared"``: both half-steps advance it (ExtraAdam as
+            published). ``"rewind"``: the half-step leaves no trace. ``"separate"``: each half-step has its own.
+        fresh_sample: draw a new sample for the second half-step. On noisy bilinear games independent samples diverge
+            and the same sample does not.
+        extrapolation: c, how far to extrapolate relative to the update (two-step-size extragradient, Hsieh et al.
+            2020, has c > 1).
+        keep_half: announce w_{t+1/2} in ``StepInfo.half``, for averages that want it (one copy of the weights).
+    """
+
+    at: Literal["joint", "opponent"] = "joint"
+    moments: Moments = "shared"
+    fresh_sample: bool = True
+    extrapolation: fields.Positive = 1.0
+    keep_half: bool = False
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    def keeps_half(self) -> bool:
+        return self.keep_half
+
+    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+        names = game.names(players)
+        start = game.point(names)
+        sample = oracle.draw()
+        gradients = oracle(game, sample, names, moves_buffers=True)
+        losses = gradients.losses
+        with bases.extrapolating(names, self.moments):
+            bases.apply(game, gradients)
+        if self.extrapolation != 1.0:
+            self._stretch(game, start)
+        half = game.point(names) if self.keep_half else None
+        if self.fresh_sample:
+            sample = oracle.draw()
+        gradients = self._update_gradients(game, oracle, sample, start)
+        game.move_to(start)
+        bases.apply(game, gradients)
+        return StepInfo(losses, half=half)
+
+    def _stretch(self, game: Game, start: Point) -> None:
+        """w_{t+1/2} = w_t + c (w' - w_t), with w' where the base's own step led."""
+        for name, weights in start.items():
+            lerp_(game.parameters(name), weights, 1.0 - self.extrapolation)
+
+    def _update_gradients(self, game: Game, oracle: Oracle, sample: Any, start: Point) -> Gradients:
+        if self.at == "joint":
+            return oracle(game, sample, start)
+        by_player, losses = {}, {}
+        for name in start:
+            with game.at({name: start[name]}):
+                own = oracle(game, sample, (name,))
+            by_player[name], losses[name] = own[name], own.losses[name]
+        return Gradients(by_player, losses)

@@ -1,0 +1,1 @@
+"""Runs: a recipe, a directory, and the only training loop."""

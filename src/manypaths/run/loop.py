@@ -1,0 +1,184 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.files import write_atomically
+from manypaths.games.paired import PairedSource
+from manypaths.games.step import StepInfo
+from manypaths.metrics.gradient_noise import gradient_noise
+from manypaths.run import checkpoint
+from manypaths.run.evaluation import LAST, evaluated, generate, latents
+from manypaths.run.interrupt import Interrupt
+from manypaths.run.pictures import grid_png
+from manypaths.run.recipe import Recipe
+from manypaths.run.record import RunDirectory, Status
+from manypaths.run.tracking import Tracker, tensorboard
+
+
+class Run:
+    """A recipe at work in a directory.
+
+    ``Run(recipe, path)`` starts anew, ``Run(recipe, path, resume=True)`` goes on from the last checkpoint; a run that
+    was resumed, at any step, equals the uninterrupted one bit for bit.
+    """
+
+    def __init__(self, recipe: Recipe, path: Path, *, resume: bool = False, command: str = ""):
+        self.directory = RunDirectory(path)
+        self.command = command
+        recipe = dataclasses.replace(recipe, threads=recipe.threads or torch.get_num_threads())
+        if resume:
+            recipe = self._agree(recipe)
+        elif self.directory.exists():
+            self.directory.create({}, command)  # refuses, before anything is built
+        self.recipe = recipe
+        torch.set_num_threads(recipe.threads or 1)
+        self.training = recipe.build()
+        self.seconds = 0.0
+        if resume:
+            self._load()
+        else:
+            self.directory.create(recipe.to_plain(), command)
+
+    @property
+    def evaluations(self) -> int:
+        """Per-sample gradient evaluations so far, summed over the players."""
+        return sum(self.training.oracle.evaluations.values())
+
+    @property
+    def passes(self) -> float:
+        """Data passes so far: evaluations per player and datum."""
+        source = self.training.oracle.source
+        size = source.size or getattr(source, "count", None)
+        return self.evaluations / (len(self.training.game.players) * size) if size else 0.0
+
+    def finished(self) -> bool:
+        budget = self.recipe.evaluations
+        return self.training.steps >= self.recipe.steps or (budget is not None and self.evaluations >= budget)
+
+    def step(self) -> StepInfo:
+        """One step of training, timed."""
+        started = time.perf_counter()
+        info = self.training.step()
+        self.seconds += time.perf_counter() - started
+        return info
+
+    def train(self, trackers: Sequence[Tracker] = ()) -> Status:
+        """Train to the end, to divergence, or to the next Ctrl-C, writing as the recipe says."""
+        recipe, training = self.recipe, self.training
+        trackers = [*trackers, *tensorboard(self.directory.events, training.steps)]
+        self.directory.write_status(Status("running", training.steps))
+        if training.steps == 0:
+            self.save()
+            self.draw_samples()
+        status = None
+        with Interrupt() as interrupt:
+            while status is None and not self.finished():
+                info = self.step()
+                if trouble := training.trouble(info):
+                    status = self._diverged(trouble)
+                    break
+                at = training.steps
+                if at % recipe.log_every == 0 or self.finished():
+                    self._report(info, trackers)
+                if recipe.samples_every and (at % recipe.samples_every == 0 or self.finished()):
+                    self.draw_samples()
+                if at % recipe.checkpoint_every == 0:
+                    self.save()
+                if interrupt.requested and not self.finished():
+                    self.save()
+                    status = Status("interrupted", at, f"go on with: {self.resume_command()}")
+        if status is None:
+            self.save()
+            status = Status("finished", training.steps)
+        for tracker in trackers:
+            tracker.close()
+        self.directory.write_status(status)
+        return status
+
+    def row(self, info: StepInfo) -> dict[str, Any]:
+        """One row of metrics: costs, losses, and the gradient noise where it is due."""
+        row: dict[str, Any] = {
+            "step": self.training.steps,
+            "evaluations": self.evaluations,
+            "passes": round(self.passes, 6),
+            "seconds": round(self.seconds, 3),
+            "loss": {name: float(loss) for name, loss in info.losses.items()},
+        }
+        every = self.recipe.noise_every
+        if every and (self.training.steps % every == 0 or self.training.steps == self.recipe.log_every):
+            noise = gradient_noise(self.training.game, self.training.oracle, draws=self.recipe.noise_draws)
+            row["noise"] = {name: dataclasses.asdict(value) for name, value in noise.items()}
+        return row
+
+    def draw_samples(self) -> None:
+        """A grid of fixed latents, by the last iterate and by each average."""
+        source = self.training.oracle.source
+        if "generator" not in self.training.game.players or not isinstance(source, PairedSource) or source.real.ndim != 4:
+            return
+        z = latents(100, source.latent, self.recipe.seed, "grid")
+        ready = [name for name, average in self.training.averages.items() if average.count]
+        for which in (LAST, *ready):
+            with evaluated(self.training, which, latent=source.latent, seed=self.recipe.seed) as generator:
+                png = grid_png(generate(generator, z), columns=10)
+            write_atomically(self.directory.samples / f"{which}-{self.training.steps:07d}.png", png)
+
+    def save(self) -> None:
+        """Checkpoint now."""
+        checkpoint.save(self.directory.checkpoint, self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.to_plain(),
+            "training": self.training.state_dict(),
+            "seconds": self.seconds,
+            "torch": torch.get_rng_state(),
+        }
+
+    def resume_command(self) -> str:
+        """The command that goes on where this run stopped."""
+        return shlex.join(["manypaths", "run", str(self.directory.path), "--resume"])
+
+    # ---- how ------------------------------------------------------------------------------------------------------
+
+    def _report(self, info: StepInfo, trackers: Sequence[Tracker]) -> None:
+        row = self.row(info)
+        self.directory.append(row)
+        for tracker in trackers:
+            tracker.show(row)
+
+    def _diverged(self, trouble: str) -> Status:
+        kept = checkpoint.load(self.directory.checkpoint)["training"]["steps"]
+        step = self.training.steps
+        return Status("diverged", step, f"at step {step}, {trouble}; the last good checkpoint, of step {kept}, is kept")
+
+    def _agree(self, recipe: Recipe) -> Recipe:
+        """The recipe of a resumed run: the one in the directory, up to settings that do not change the trajectory."""
+        if not self.directory.exists():
+            raise InvalidValue(f"{self.directory.path} holds no run to resume: leave --resume away to start one")
+        there = Recipe.read(self.directory.recipe)
+        recipe = dataclasses.replace(recipe, threads=there.threads, name=there.name)
+        if differences := recipe.differences(there):
+            more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+            raise InvalidType(f"{self.directory.path} is a run of another recipe: {differences[0]}{more}")
+        return recipe
+
+    def _load(self) -> None:
+        if self.directory.checkpoint.exists():
+            state = checkpoint.load(self.directory.checkpoint)
+            if differences := self.recipe.differences(Recipe.from_plain(state["recipe"])):
+                raise InvalidType(f"{self.directory.checkpoint} is of another recipe: {differences[0]}")
+            self.training.load_state_dict(state["training"])
+            self.seconds = state["seconds"]
+            torch.set_rng_state(state["torch"])
+        self.directory.rewind(self.training.steps)
+        self.directory.write_recipe(self.recipe.to_plain())

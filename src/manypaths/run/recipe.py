@@ -1,0 +1,189 @@
+"""A recipe: everything that decides a run, unbuilt, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from manypaths import fields, parts
+from manypaths.data.base import DataSet
+from manypaths.errors import InvalidValue, unknown_name
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.base import Game
+from manypaths.games.source import Source
+from manypaths.optim.averaging.base import Average
+from manypaths.optim.base import Bases
+from manypaths.oracles.base import Oracle
+from manypaths.parts import Part
+from manypaths.randomness import seed_for
+from manypaths.rules.base import Rule
+from manypaths.training import Training
+
+OUTPUT_ONLY = ("steps", "evaluations", "log_every", "noise_every", "noise_draws", "samples_every", "checkpoint_every")
+"""Settings that do not change a trajectory, only its length and what is written about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run as data; frozen, checked at construction, equal to its round trip through JSON.
+
+    Attributes:
+        name: what the run is called.
+        data: the data set.
+        source: how it is paired with latents and drawn.
+        game: the game; nested parts are the networks, the objective and the penalties.
+        oracle, rule: how a gradient is estimated, where and how often.
+        bases: an optimiser per player.
+        averages: running averages of the iterates, by name.
+        clip: largest norm of a player's gradient, or none.
+        steps: steps of the rule after which the run ends.
+        evaluations: budget of per-sample gradient evaluations, summed over the players; ends the run earlier.
+        seed: of everything random; parts with a ``seed`` of their own follow it unless they set one.
+        threads: torch's intra-op threads, part of the recipe because sums depend on them; none takes torch's own.
+        device: where the networks and the data live.
+        log_every, noise_every, samples_every, checkpoint_every: in steps; 0 switches noise and samples off.
+        noise_draws: mini-batches per measurement of the gradient noise.
+    """
+
+    name: str
+    data: Part[DataSet]
+    source: Part[Source]
+    game: Part[Game]
+    oracle: Part[Oracle]
+    rule: Part[Rule]
+    bases: Mapping[str, Part[Optimizer]]
+    averages: Mapping[str, Part[Average]] = field(default_factory=dict)
+    clip: fields.Positive | None = None
+    steps: fields.PositiveInt = 1000
+    evaluations: fields.PositiveInt | None = None
+    seed: fields.NonNegativeInt = 0
+    threads: fields.PositiveInt | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+    log_every: fields.PositiveInt = 10
+    noise_every: fields.NonNegativeInt = 100
+    noise_draws: fields.PositiveInt = 8
+    samples_every: fields.NonNegativeInt = 100
+    checkpoint_every: fields.PositiveInt = 100
+
+    def __post_init__(self) -> None:
+        for part in ("data", "source", "game", "oracle", "rule"):
+            parts.expect_part(getattr(self, part), part)
+        fields.check(self)
+        if self.noise_draws < 2:
+            raise InvalidValue(f"noise_draws is {self.noise_draws}: expected at least 2, for a variance needs two")
+
+    def with_(self, settings: Mapping[str, Any]) -> Recipe:
+        """A copy with settings replaced, ``{"oracle.batch": 32}``; text is parsed as each setting's annotation says."""
+        recipe = self
+        for path, value in settings.items():
+            recipe = recipe._with_one(path, value)
+        return recipe
+
+    def _with_one(self, path: str, value: Any) -> Recipe:
+        name, _, rest = path.partition(".")
+        expected = fields.annotations(Recipe)
+        if name not in expected:
+            raise unknown_name("setting", path, expected)
+        new = parts.replaced(getattr(self, name), expected[name], rest, value, name)
+        return dataclasses.replace(self, **{name: new})
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON-ready data with every default spelled out."""
+        return {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Recipe:
+        """The inverse of ``to_plain``."""
+        expected = fields.annotations(cls)
+        for name in data:
+            if name not in expected:
+                raise unknown_name("setting", name, expected)
+        return cls(**{name: parts.from_plain(value, expected[name], name) for name, value in data.items()})
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """A recipe from a JSON file."""
+        try:
+            return cls.from_plain(json.loads(path.read_text(encoding="utf-8")))
+        except json.JSONDecodeError as error:
+            raise InvalidValue(f"{path} is not JSON ({error})") from error
+
+    def check(self) -> None:
+        """Build what is cheap to build, so that bad values are said before data are read or weights allocated."""
+        self.rule.build()
+        for part in (self.averages | {}).values() if isinstance(self.averages, dict) else self.averages.values():
+            part.build()
+        for name, part in self.bases.items():
+            _build_base(part, [nn.Parameter(torch.zeros(1))], f"bases.{name}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InvalidValue("device is 'cuda': torch sees no CUDA device here, expected 'cpu'")
+
+    def build(self) -> Training:
+        """Read the data, build and initialise the networks from the seed, and bind everything together."""
+        self.check()
+        data = self.data.build().load()
+        source = _seeded(self.source, self.seed, real=data.real, labels=data.labels)
+        oracle = _seeded(self.oracle, self.seed, source=source)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for(self.seed, "weights"))
+            game = self.game.build()
+        for module in game.players.values():
+            module.to(self.device).train()
+        if hasattr(source, "to"):
+            source.to(self.device)
+        if isinstance(game, Adversarial):
+            game.check(source.take(torch.arange(2)) if source.size else _peek(source))
+        if set(self.bases) != set(game.players):
+            raise InvalidValue(f"bases are for {sorted(self.bases)}: expected one for each of {sorted(game.players)}")
+        optimizers = {n: _build_base(self.bases[n], game.parameters(n), f"bases.{n}") for n in game.players}
+        return Training(
+            game,
+            oracle,
+            self.rule.build(),
+            Bases(optimizers, clip=self.clip),
+            averages={name: part.build() for name, part in self.averages.items()},
+            seed=self.seed,
+        )
+
+    def differences(self, other: Recipe) -> list[str]:
+        """The settings in which the trajectories of two recipes differ, as text."""
+        mine, theirs = _flatten(self.to_plain()), _flatten(other.to_plain())
+        paths = [p for p in {**mine, **theirs} if p.partition(".")[0] not in (*OUTPUT_ONLY, "name")]
+        return [f"{p} is {theirs.get(p)!r} there and {mine.get(p)!r} here" for p in paths if mine.get(p) != theirs.get(p)]
+
+
+def _seeded(part: Part[Any], seed: int, **live: Any) -> Any:
+    """Build a part, handing on the run's seed unless the part has its own."""
+    if part.accepts("seed") and "seed" not in part.settings:
+        live["seed"] = seed
+    return part.build(**{name: value for name, value in live.items() if part.accepts(name)})
+
+
+def _build_base(part: Part[Optimizer], params: list[nn.Parameter], where: str) -> Optimizer:
+    try:
+        return part.build(params=params)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidValue(f"{where}: {error}") from error
+
+
+def _peek(source: Source) -> Any:
+    state = source.state_dict()
+    sample = source.sample(2)
+    source.load_state_dict(state)
+    return sample
+
+
+def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, Mapping):
+        return {k: v for key, item in data.items() for k, v in _flatten(item, f"{prefix}{key}.").items()}
+    if isinstance(data, list) and any(isinstance(item, Mapping) for item in data):
+        return {k: v for i, item in enumerate(data) for k, v in _flatten(item, f"{prefix}{i}.").items()}
+    return {prefix[:-1]: data}

@@ -1,0 +1,75 @@
+"""The run directory: what is written, and where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from manypaths.errors import InvalidValue
+from manypaths.files import remove_leftovers, write_atomically
+
+State = Literal["running", "interrupted", "finished", "diverged"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands; divergence is a status, not an exception."""
+
+    state: State
+    step: int
+    message: str = ""
+
+
+class RunDirectory:
+    """``recipe.json``, ``metrics.jsonl`` (append-only, the truth), ``samples/``, ``checkpoint.pt``, ``status.json``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.recipe, self.metrics = path / "recipe.json", path / "metrics.jsonl"
+        self.samples, self.checkpoint, self.status = path / "samples", path / "checkpoint.pt", path / "status.json"
+        self.command, self.events = path / "command.txt", path / "tensorboard"
+
+    def exists(self) -> bool:
+        return self.recipe.exists()
+
+    def create(self, recipe: dict[str, Any], command: str) -> None:
+        """Start a new directory; refuses one that already holds a run."""
+        if self.exists():
+            raise InvalidValue(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InvalidValue(f"{self.path} exists and is not a run directory: choose another --out")
+        self.samples.mkdir(parents=True)
+        write_atomically(self.command, command + "\n")
+        self.write_recipe(recipe)
+
+    def write_recipe(self, recipe: dict[str, Any]) -> None:
+        write_atomically(self.recipe, json.dumps(recipe, indent=2) + "\n")
+
+    def append(self, row: dict[str, Any]) -> None:
+        """One row of ``metrics.jsonl``."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All complete rows; a line that a crash cut short is left out."""
+        rows = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def rewind(self, step: int) -> None:
+        """Drop what was written after ``step``, the step of the checkpoint that a resumed run goes on from."""
+        remove_leftovers(self.path)
+        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+        write_atomically(self.metrics, "".join(kept))
+        for image in self.samples.glob("*.png"):
+            if int(image.stem.rpartition("-")[2]) > step:
+                image.unlink()
+
+    def write_status(self, status: Status) -> None:
+        write_atomically(self.status, json.dumps(asdict(status)) + "\n")

@@ -1,0 +1,134 @@
+"""Training: the one verb of a step, for people with a loop of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game
+from manypaths.games.step import StepInfo
+from manypaths.games.vectors import squared_norm
+from manypaths.optim.averaging.base import Average
+from manypaths.optim.base import Bases
+from manypaths.oracles.base import Oracle
+from manypaths.randomness import generator_for
+from manypaths.rules.base import Rule
+
+
+class Training:
+    """A game, an oracle, a rule and the bases, advanced together in the one right order.
+
+    Args:
+        game: what is played.
+        oracle: how gradients are estimated.
+        rule: where and how often it is asked.
+        bases: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
+        averages: running averages by name, or a single one.
+        seed: of the restart coin.
+
+    Attributes:
+        steps: steps taken so far.
+        notes: what construction decided on the user's behalf, in words.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        oracle: Oracle,
+        rule: Rule,
+        bases: Bases | Mapping[str, torch.optim.Optimizer],
+        *,
+        averages: Mapping[str, Average] | Average | None = None,
+        seed: int = 0,
+    ):
+        for value, kind in ((game, Game), (oracle, Oracle), (rule, Rule)):
+            if not isinstance(value, kind):
+                raise InvalidType(f"{value!r}: expected a {kind.__name__}")
+        self.game, self.oracle, self.rule = game, oracle, rule
+        self.bases = bases if isinstance(bases, Bases) else Bases(bases)
+        self.bases.check(game)
+        self.averages = _named(averages)
+        for name, average in self.averages.items():
+            if average.of == "half" and not rule.keeps_half():
+                raise InvalidType(
+                    f"the average {name!r} wants half-iterates and {type(rule).__name__} does not announce them: "
+                    "use Extragradient(keep_half=True)"
+                )
+        note = oracle.bind(game)
+        self.notes = [note] if note else []
+        self.steps = 0
+        self._coin = generator_for(seed, "restart")
+
+    def step(self) -> StepInfo:
+        """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
+
+        The snapshot is thus taken where the iterate is, also after a jump.
+        """
+        info = self.rule.step(self.game, self.oracle, self.bases)
+        for average in self.averages.values():
+            average.update(self.game, info)
+        if info.jumped:
+            self.oracle.jumped(self.game)
+        if self.oracle.due():
+            jumped = self._restart()
+            self.oracle.take_snapshot(self.game)
+            info = dataclasses.replace(info, jumped=info.jumped or jumped)
+        self.bases.end_step()
+        self.steps += 1
+        return info
+
+    def _restart(self) -> bool:
+        """Jump to an average with its own probability and begin it anew; one coin per average that restarts."""
+        for average in self.averages.values():
+            if average.restart > 0 and float(torch.rand((), generator=self._coin)) < average.restart:
+                self.game.move_to(average.point())
+                average.reset()
+                return True
+        return False
+
+    def trouble(self, info: StepInfo) -> str | None:
+        """The first non-finite loss or weight, with its player; ``None`` while all is finite."""
+        for name, loss in info.losses.items():
+            if not math.isfinite(float(loss)):
+                return f"the loss of {name} is {float(loss)}"
+        for name in self.game.players:
+            if not math.isfinite(squared_norm(p.detach() for p in self.game.parameters(name))):
+                return f"a weight of {name} is not finite"
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "steps": self.steps,
+            "game": self.game.state_dict(),
+            "oracle": self.oracle.state_dict(),
+            "source": self.oracle.source.state_dict(),
+            "rule": self.rule.state_dict(),
+            "bases": self.bases.state_dict(),
+            "averages": {name: average.state_dict() for name, average in self.averages.items()},
+            "coin": self._coin.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.game.load_state_dict(state["game"])
+        self.oracle.source.load_state_dict(state["source"])
+        self.oracle.load_state_dict(state["oracle"])
+        self.rule.load_state_dict(state["rule"])
+        self.bases.load_state_dict(state["bases"])
+        if set(state["averages"]) != set(self.averages):
+            raise InvalidValue(f"saved averages are {sorted(state['averages'])}: expected {sorted(self.averages)}")
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+        self._coin.set_state(state["coin"])
+        self.steps = state["steps"]
+
+
+def _named(averages: Mapping[str, Average] | Average | None) -> dict[str, Average]:
+    if isinstance(averages, Average):
+        return {type(averages).__name__.lower(): averages}
+    return dict(averages or {})
