@@ -78,7 +78,7 @@ class SVRG(Oracle):
         self._settled: str | None = None
         self._parts: list[Tensor] | None = None
         self._helps: dict[str, bool] = {}
-        self._next_check = 0
+        self._next_check: dict[str, int] = {}
         self._coins = generator_for(self.seed, "svrg")
         self.cadence = Cadence(self.refresh, self.every or self.n_batches, generator_for(self.seed, "cadence"))
 
@@ -103,6 +103,8 @@ class SVRG(Oracle):
         return None
 
     def draw(self) -> Sample:
+        if self.snapshot is None and self.bound is not None:
+            self.take_snapshot(self.bound)
         self.draws += 1
         self.cadence.drawn += 1
         return self.summand()
@@ -129,8 +131,8 @@ class SVRG(Oracle):
         if self.snapshot is None:
             self.take_snapshot(game)
         names = game.names(players)
-        if self.when == "helps" and self.draws >= self._next_check:
-            self._measure(game)
+        if self.when == "helps":
+            self._measure(game, [name for name in names if self.draws >= self._next_check.get(name, 0)])
         now = game.gradients(sample, names, moves_buffers=moves_buffers)
         self.count(names, len(sample))
         reduced = [name for name in names if self._helps.get(name, True)]
@@ -171,20 +173,21 @@ class SVRG(Oracle):
         if self.on_jump == "refresh":
             self.take_snapshot(game)
 
-    def _measure(self, game: Game) -> None:
-        """Decide per player whether variance reduction helps here."""
-        plain = {name: Spread() for name in game.players}
-        reduced = {name: Spread() for name in game.players}
-        for _ in range(self.probes):
+    def _measure(self, game: Game, players: list[str]) -> None:
+        """Decide for each of the players whether variance reduction helps here."""
+        plain = {name: Spread() for name in players}
+        reduced = {name: Spread() for name in players}
+        for _ in range(self.probes if players else 0):
             sample = self.summand()
-            now, then = game.gradients(sample), self.at_snapshot(game, sample)
-            self.count(game.players, 2 * len(sample))
-            for name in game.players:
+            now, then = game.gradients(sample, players), self.at_snapshot(game, sample, players)
+            self.count(players, 2 * len(sample))
+            for name in players:
                 plain[name].add(now[name])
                 add_(now[name], then[name], -1.0)
                 reduced[name].add(now[name])
-        self._helps = {name: variance_ratio(reduced[name], plain[name]) <= 1.0 for name in game.players}
-        self._next_check = self.draws + self.check_every
+        for name in players:
+            self._helps[name] = variance_ratio(reduced[name], plain[name]) <= 1.0
+            self._next_check[name] = self.draws + self.check_every
 
     def state_dict(self) -> dict[str, Any]:
         shot = self.snapshot
@@ -194,7 +197,7 @@ class SVRG(Oracle):
             "cadence": self.cadence.state_dict(),
             "coins": self._coins.get_state(),
             "helps": dict(self._helps),
-            "next_check": self._next_check,
+            "next_check": dict(self._next_check),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -203,5 +206,5 @@ class SVRG(Oracle):
         self.snapshot = None if shot is None else Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
         self._coins.set_state(state["coins"])
-        self._helps, self._next_check = dict(state["helps"]), state["next_check"]
+        self._helps, self._next_check = dict(state["helps"]), dict(state["next_check"])
         self._parts = None

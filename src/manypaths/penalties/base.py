@@ -31,12 +31,15 @@ def input_gradients(critic: nn.Module, data: Tensor) -> Tensor:
     """grad_x s(x) for every sample of ``data``, same shape as ``data``, differentiable in the critic's weights.
 
     Through ``torch.func.grad`` and ``functional_call``, the form that differentiates twice under ``torch.compile``
-    too; buffers are cloned, so a penalty's pass moves no running statistics.
+    too. Buffers are cloned, so a penalty's pass moves no running statistics, and handed over as an argument, because
+    a BatchNorm layer writes into its own.
     """
     buffers = {name: buffer.clone() for name, buffer in critic.named_buffers()}
-    state = {**dict(critic.named_parameters()), **buffers}
-    total = lambda x: torch.func.functional_call(critic, state, (x,)).sum()  # noqa: E731
-    return torch.func.grad(total)(data)
+
+    def total(x: Tensor, buffers: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(critic, buffers, (x,)).sum()
+
+    return torch.func.grad(total)(data, buffers)
 
 
 def squared_norms(gradients: Tensor) -> Tensor:

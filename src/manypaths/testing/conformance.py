@@ -1,0 +1,226 @@
+"""What every rule, oracle, objective and penalty must do; each check raises ``AssertionError`` in words."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.base import Game
+from manypaths.games.paired import PairedSource
+from manypaths.games.source import Source
+from manypaths.games.vectors import flat
+from manypaths.models.mlp import MlpCritic, MlpGenerator
+from manypaths.objectives.base import Objective
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.optim.base import Bases
+from manypaths.oracles.base import Oracle
+from manypaths.oracles.full import full_gradient, summand_batches
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.penalties.base import Penalty
+from manypaths.randomness import generator_for
+from manypaths.rules.base import Rule
+from manypaths.rules.simultaneous import Simultaneous
+from manypaths.training import Training
+
+
+class _CountingCritic(nn.Module):
+    """An MLP critic with a buffer that counts forward passes, and a parameter that no loss depends on."""
+
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = MlpCritic(hidden=(16,))
+        self.unused = nn.Parameter(torch.ones(3))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, data: Tensor) -> Tensor:
+        self.calls += 1
+        return self.inner(data)
+
+
+def small_gan(*, dtype: torch.dtype = torch.float64, objective: Objective | None = None, penalties: Any = ()) -> Adversarial:
+    """A seeded 2-d GAN of about 300 weights with a forward-counting buffer and an unused parameter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator, critic = MlpGenerator(latent=4, hidden=(16,)), _CountingCritic()
+    game = Adversarial(generator, critic, objective=objective or NonSaturating(), penalties=penalties)
+    for module in game.players.values():
+        module.to(dtype)
+    return game
+
+
+def small_source(size: int = 64, *, dtype: torch.dtype = torch.float64, seed: int = 0) -> PairedSource:
+    """A finite source of 2-d points."""
+    real = torch.randn(size, 2, generator=generator_for(seed, "conformance"), dtype=dtype)
+    return PairedSource(real, latent=4, seed=seed)
+
+
+def check_rule(make: Callable[[], Rule]) -> None:
+    """Conformance of a rule: the whole list below, on a small GAN with Adam.
+
+    Deterministic under a seed; resumed equals uninterrupted; parameters keep their storage and no graph; parameters
+    without a gradient stay untouched; a subset of players moves only those; exactly one evaluation per step and
+    moved player set moves buffers.
+    """
+    first, second = _trained(make, 6), _trained(make, 6)
+    assert torch.equal(_weights(first), _weights(second)), "two runs of one seed differ"
+    resumed = _training(make)
+    resumed.load_state_dict(_through_disk(_trained(make, 3).state_dict()))
+    for _ in range(3):
+        resumed.step()
+    assert torch.equal(_weights(first), _weights(resumed)), "a resumed run differs: state_dict misses something"
+
+    training = _training(make)
+    places = [p.data_ptr() for name in training.game.players for p in training.game.parameters(name)]
+    unused = training.game.players["critic"].unused
+    before: Any = training.game.players["critic"].get_buffer("calls").clone()
+    reference = _calls_of_one_evaluation()
+    training.step()
+    after = training.game.players["critic"].get_buffer("calls")
+    assert places == [p.data_ptr() for name in training.game.players for p in training.game.parameters(name)], (
+        "parameters moved to new storage: write in place"
+    )
+    for name in training.game.players:
+        for p in training.game.parameters(name):
+            assert p.grad_fn is None, f"a parameter of {name} carries a graph"
+            assert p.requires_grad, f"a parameter of {name} stopped requiring a gradient"
+    assert torch.equal(unused, torch.ones_like(unused)), "a parameter without a gradient was moved"
+    movers = getattr(training.rule, "order", (None,))
+    assert float(after - before) <= reference * len(movers), "more than one evaluation of the step moved buffers"
+    assert float(after - before) > 0, "no evaluation of the step moved buffers"
+    _check_subset(make)
+
+
+def _check_subset(make: Callable[[], Rule]) -> None:
+    for mover in ("critic", "generator"):
+        training = _training(make)
+        start = training.game.point()
+        training.rule.step(training.game, training.oracle, training.bases, (mover,))
+        for name in training.game.players:
+            same = all(torch.equal(a, b) for a, b in zip(start[name], training.game.point()[name], strict=True))
+            assert same == (name != mover), f"a step of {mover} alone {'moved' if name != mover else 'did not move'} {name}"
+
+
+def check_oracle(make: Callable[[Source], Oracle], *, unbiased: bool = True) -> None:
+    """Conformance of an oracle over a finite source.
+
+    Deterministic under a seed; resumed equals uninterrupted; evaluations are counted for the asked players only;
+    evaluating moves neither weights nor (unless asked) buffers; its mean over the summands is the full gradient.
+    """
+    ends = [_weights(_trained(Simultaneous, 6, make)) for _ in range(2)]
+    assert torch.equal(ends[0], ends[1]), "two runs of one seed differ"
+    resumed = _training(Simultaneous, make)
+    resumed.load_state_dict(_through_disk(_trained(Simultaneous, 3, make).state_dict()))
+    for _ in range(3):
+        resumed.step()
+    assert torch.equal(ends[0], _weights(resumed)), "a resumed run differs: state_dict misses something"
+
+    training = _trained(Simultaneous, 2, make)
+    game, oracle = training.game, training.oracle
+    weights, buffers, spent = _weights(training), [b.clone() for b in game.buffers()], dict(oracle.evaluations)
+    oracle(game, oracle.draw(), ("critic",))
+    assert torch.equal(weights, _weights(training)), "an evaluation moved weights"
+    assert all(torch.equal(a, b) for a, b in zip(buffers, game.buffers(), strict=True)), "an evaluation moved buffers"
+    assert oracle.evaluations["critic"] > spent["critic"], "an evaluation was not counted"
+    assert oracle.evaluations["generator"] == spent["generator"], "a player that was not asked for was counted"
+    if unbiased:
+        assert mean_error(game, oracle) < 1e-12, "the mean over all summands is not the full gradient"
+
+
+def mean_error(game: Game, oracle: Any) -> float:
+    """||mean of the estimates over all summands - full gradient|| / ||full gradient||, at the current iterate."""
+    settled = getattr(oracle, "_settled", None) or "samples"
+    batches = settled == "batches"
+    size = oracle.batch if batches else 1
+    chunks = list(summand_batches(oracle.source, settled, oracle.batch, size))
+    full = flat(full_gradient(game, chunks, equal=batches)[0])
+    total = torch.zeros_like(full)
+    for chunk in chunks:
+        total += flat(oracle(game, chunk))
+    return float((total / len(chunks) - full).norm() / full.norm())
+
+
+def check_objective(objective: Objective) -> None:
+    """Scalars, finite at scores of +-1e4, gradients of the stated shape, zero sum where it says so."""
+    real, fake = (torch.randn(32, generator=generator_for(i, "scores"), dtype=torch.float64) for i in (0, 1))
+    seen = real if objective.generator_sees_real else None
+    for scale in (1.0, 1e4):
+        losses = objective.critic(scale * real, scale * fake), objective.generator(scale * fake, seen)
+        for loss in losses:
+            assert loss.shape == (), f"a loss has shape {tuple(loss.shape)}: expected a scalar"
+            assert torch.isfinite(loss), f"a loss is not finite at scores of about {scale:g}"
+    if objective.zero_sum:
+        leaf = fake.clone().requires_grad_()
+        ours = torch.autograd.grad(objective.critic(real, leaf), leaf)[0]
+        theirs = torch.autograd.grad(objective.generator(leaf, seen), leaf)[0]
+        assert torch.allclose(ours, -theirs, rtol=0, atol=1e-12), "zero_sum is declared, but the gradients differ"
+
+
+def check_penalty(penalty: Penalty) -> None:
+    """Zero on a 1-Lipschitz linear critic where it should be, finite at zero gradient, no buffers moved, pure."""
+    source = small_source()
+    game = small_gan(penalties=(penalty,))
+    sample = source.sample(16)
+    fake = torch.randn(16, 2, generator=generator_for(0, "fake"), dtype=torch.float64)
+    critic = game.players["critic"]
+    calls = critic.get_buffer("calls").clone()
+    first, second = penalty(critic, sample, fake), penalty(critic, sample, fake)
+    assert first.shape == (), f"the penalty has shape {tuple(first.shape)}: expected a scalar"
+    assert torch.equal(first, second), "the same sample gave two values: draw noise from sample.seed"
+    assert torch.equal(calls, critic.get_buffer("calls")), "the penalty moved the critic's buffers"
+    flat_critic = MlpCritic(hidden=(4,)).double()
+    for p in flat_critic.parameters():
+        nn.init.zeros_(p)
+    value = penalty(flat_critic, sample, fake)
+    gradients = torch.autograd.grad(value, list(flat_critic.parameters()), allow_unused=True)
+    assert all(torch.isfinite(g).all() for g in gradients if g is not None), "not differentiable at zero gradient"
+
+
+def check_pure(game: Game, sample: Any) -> None:
+    """Two evaluations at the same weights, buffers and sample are equal, and nothing moved."""
+    buffers = [b.clone() for b in game.buffers()]
+    first, second = flat(game.gradients(sample)), flat(game.gradients(sample))
+    assert torch.equal(first, second), f"the same sample gave two gradients, {(first - second).norm():.1e} apart"
+    assert all(torch.equal(a, b) for a, b in zip(buffers, game.buffers(), strict=True)), "an evaluation moved buffers"
+
+
+# ---- how ----------------------------------------------------------------------------------------------------------
+
+
+def _training(rule: Callable[[], Rule], oracle: Callable[[Source], Oracle] | None = None) -> Training:
+    game = small_gan()
+    make = oracle or (lambda source: Stochastic(source, batch=8))
+    bases = Bases({n: torch.optim.Adam(game.parameters(n), lr=1e-2, betas=(0.5, 0.9)) for n in game.players})
+    return Training(game, make(small_source()), rule(), bases)
+
+
+def _trained(rule: Callable[[], Rule], steps: int, oracle: Callable[[Source], Oracle] | None = None) -> Training:
+    training = _training(rule, oracle)
+    for _ in range(steps):
+        training.step()
+    return training
+
+
+def _weights(training: Training) -> Tensor:
+    return flat(training.game.point())
+
+
+def _through_disk(state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict as a checkpoint returns it: loaded without running code."""
+    file = io.BytesIO()
+    torch.save(copy.deepcopy(state), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def _calls_of_one_evaluation() -> float:
+    game = small_gan()
+    game.gradients(small_source().sample(8), moves_buffers=True)
+    return float(game.players["critic"].get_buffer("calls"))

@@ -1,0 +1,38 @@
+"""Seeds, threads, and small games that many tests share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from manypaths.games.bilinear import Bilinear
+from manypaths.games.quadratic import Quadratic
+from manypaths.games.source import IndexSource
+from manypaths.testing.closed_forms import curved_rotation
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def finite_sum() -> tuple[Quadratic, IndexSource]:
+    """Fifty summands with curvature and interaction, and offsets; the solution is unique."""
+    n, d = 50, 3
+    generator = torch.Generator().manual_seed(1)
+    noise = 0.1 * torch.randn(n, 2 * d, 2 * d, generator=generator, dtype=torch.float64)
+    noise[:, :d, :d] = (noise[:, :d, :d] + noise[:, :d, :d].mT) / 2
+    noise[:, d:, d:] = (noise[:, d:, d:] + noise[:, d:, d:].mT) / 2
+    matrices = curved_rotation(d) + 0.3 * torch.eye(2 * d, dtype=torch.float64) + noise
+    offsets = torch.randn(n, 2 * d, generator=generator, dtype=torch.float64)
+    return Quadratic(matrices, offsets), IndexSource(n)
+
+
+@pytest.fixture
+def rotation() -> Bilinear:
+    """min_x max_y xy."""
+    return Bilinear(torch.ones(1, 1, dtype=torch.float64))

@@ -1,0 +1,127 @@
+"""Sources: ranges, pairing, redrawing, loaders."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.gan_sample import GanSample
+from manypaths.games.paired import PairedSource
+from manypaths.games.source import Source
+
+IMAGES = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_images_are_in_the_model_range_and_paired_with_latents() -> None:
+    source = PairedSource(IMAGES, torch.arange(40), latent=3)
+    sample = source.take(torch.tensor([5, 7]))
+    assert torch.equal(sample.real, IMAGES[[5, 7]].float() / 127.5 - 1)
+    assert torch.equal(sample.label, torch.tensor([5, 7]))
+    again = source.take(torch.tensor([7]))
+    assert torch.equal(sample.latent[1], again.latent[0])
+    assert torch.equal(sample.seed[1], again.seed[0])
+
+
+def test_all_visits_every_summand_once() -> None:
+    source = PairedSource(IMAGES, torch.arange(40), latent=3)
+    labels = torch.cat([chunk.label for chunk in source.all(7)])
+    assert torch.equal(labels, torch.arange(40))
+    parts = source.partition(12)
+    assert [len(p) for p in parts] == [12, 12, 12]
+    assert len(torch.cat(parts).unique()) == 36
+
+
+def test_latents_are_redrawn_inside_a_refresh_only() -> None:
+    source = PairedSource(IMAGES, latent=3)
+    index = torch.arange(40)
+    before = source.take(index).latent
+    for _ in range(30):
+        source.sample(8)
+    assert torch.equal(before, source.take(index).latent)
+    source.redraw()
+    assert not torch.equal(before, source.take(index).latent)
+    fixed = PairedSource(IMAGES, latent=3, redraw="never")
+    fixed.redraw()
+    assert torch.equal(fixed.take(index).latent, before)
+
+
+def test_the_authors_order_redraws_after_a_traversal() -> None:
+    source = PairedSource(IMAGES, latent=3, redraw="traversal")
+    before = source.take(torch.arange(40)).latent
+    for _ in range(6):
+        source.sample(8)
+    assert not torch.equal(before, source.take(torch.arange(40)).latent)
+
+
+def test_shuffled_order_visits_everything_once_per_epoch() -> None:
+    source = PairedSource(IMAGES, torch.arange(40), latent=3, order="shuffled")
+    labels = torch.cat([source.sample(8).label for _ in range(5)])
+    assert torch.equal(labels.sort().values, torch.arange(40))
+
+
+@pytest.mark.parametrize("options", [{}, {"latents": "fresh"}, {"order": "shuffled"}, {"redraw": "traversal"}])
+def test_a_source_resumes(options) -> None:
+    source = PairedSource(IMAGES, latent=3, **options)
+    for _ in range(7):
+        source.sample(8)
+    source.redraw()
+    state = source.state_dict()
+    ahead = [source.sample(8) for _ in range(9)]
+    other = PairedSource(IMAGES, latent=3, **options)
+    other.load_state_dict(state)
+    for expected in ahead:
+        got = other.sample(8)
+        assert torch.equal(got.real, expected.real)
+        assert torch.equal(got.latent, expected.latent)
+
+
+def test_an_infinite_source_refuses_a_full_pass() -> None:
+    source = PairedSource(IMAGES, latent=3, latents="fresh")
+    with pytest.raises(InvalidType, match="use Source.from_dataset"):
+        source.take(torch.tensor([0]))
+
+
+def test_from_dataset_stacks_and_checks() -> None:
+    source = Source.from_dataset(TensorDataset(IMAGES.float(), torch.arange(40)), latent=2)
+    assert source.size == 40
+    assert torch.equal(source.take(torch.tensor([3])).real, IMAGES[3:4].float())
+    ragged = [torch.zeros(2), torch.zeros(3)]
+    with pytest.raises(InvalidValue, match="items differ in shape"):
+        Source.from_dataset(ragged, latent=2)
+    with pytest.raises(InvalidType, match="items are str: expected tensors"):
+        Source.from_dataset(["a", "b"], latent=2)
+
+
+def test_from_loader_draws_resumes_and_refuses() -> None:
+    def loader(generator=None):
+        data = TensorDataset(IMAGES.float(), torch.arange(40))
+        return DataLoader(data, batch_size=8, shuffle=True, drop_last=True, generator=generator)
+
+    source = Source.from_loader(loader(torch.Generator().manual_seed(0)), latent=2)
+    assert source.size is None
+    for _ in range(8):
+        source.sample(8)
+    state = source.state_dict()
+    ahead = [source.sample(8) for _ in range(6)]
+    other = Source.from_loader(loader(torch.Generator()), latent=2)
+    other.load_state_dict(state)
+    for expected in ahead:
+        got = other.sample(8)
+        assert torch.equal(got.label, expected.label)
+        assert torch.equal(got.latent, expected.latent)
+    with pytest.raises(InvalidValue, match="batch is 5 and the loader's batch_size is 8"):
+        source.sample(5)
+    with pytest.raises(InvalidValue, match="drop_last=True"):
+        Source.from_loader(DataLoader(IMAGES, batch_size=8), latent=2)
+    with pytest.raises(InvalidType, match="cannot be resumed"):
+        Source.from_loader(loader(), latent=2).state_dict()
+
+
+def test_a_sample_has_one_leading_dimension() -> None:
+    with pytest.raises(InvalidValue, match="leading dimensions differ"):
+        GanSample(torch.zeros(3, 2), torch.zeros(2, 2), torch.zeros(3))
+    sample = GanSample(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3))
+    assert len(sample) == 3
+    assert len(sample[:2]) == 2

@@ -1,0 +1,212 @@
+"""SVRG: unbiased, exact at the snapshot, blind to the order of things, honest about cost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.paired import PairedSource
+from manypaths.games.source import FunctionSource, Index, IndexSource
+from manypaths.games.vectors import flat
+from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.optim.averaging.uniform import Uniform
+from manypaths.oracles.cadence import Cadence
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.svrg import SVRG
+from manypaths.oracles.variance import Spread
+from manypaths.penalties.dragan import Dragan
+from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.r1 import R1
+from manypaths.rules.extragradient import Extragradient
+from manypaths.testing.conformance import check_pure, mean_error
+from manypaths.training import Training
+
+
+def digits_gan(norm: str, penalties=(), *, spectral: bool = False) -> tuple[Adversarial, PairedSource]:
+    """An 8x8 DCGAN in float64 on 70 random images."""
+    generator = torch.Generator().manual_seed(0)
+    real = torch.rand(70, 1, 8, 8, generator=generator, dtype=torch.float64) * 2 - 1
+    nets = DcganGenerator(size=8, latent=4, width=4, norm=norm), DcganCritic(size=8, width=4, norm=norm)
+    if spectral:
+        for layer in nets[1].modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.utils.parametrizations.spectral_norm(layer)
+    game = Adversarial(*(n.double() for n in nets), objective=NonSaturating(), penalties=penalties)
+    return game, PairedSource(real, latent=4)
+
+
+def wander(game, oracle, distance: float = 0.02) -> None:
+    """Away from the snapshot, in weights and in buffers."""
+    oracle.take_snapshot(game)
+    game.move_to({n: [w + distance * torch.randn_like(w) for w in ws] for n, ws in game.point().items()})
+    game.gradients(oracle.draw(), moves_buffers=True)
+
+
+@pytest.mark.parametrize(
+    "penalties", [(), (R1(1.0),), (Interpolated(),), (Dragan(std=0.6),)], ids=["none", "r1", "interpolated", "dragan"]
+)
+def test_mean_over_all_samples_is_the_full_gradient(penalties) -> None:
+    game, source = digits_gan("none", penalties)
+    oracle = SVRG(source, batch=16)
+    assert oracle.bind(game) is None
+    wander(game, oracle)
+    assert mean_error(game, oracle) < 1e-12
+
+
+def test_mean_over_the_partition_is_the_full_gradient_with_batchnorm() -> None:
+    game, source = digits_gan("batch")
+    oracle = SVRG(source, batch=16)
+    assert "mini-batches of 16 of a fixed partition" in oracle.bind(game)
+    wander(game, oracle)
+    assert mean_error(game, oracle) < 1e-12
+
+
+def test_spectral_norm_evaluations_are_pure_and_unbiased() -> None:
+    game, source = digits_gan("none", (R1(1.0),), spectral=True)
+    check_pure(game, source.sample(8))
+    oracle = SVRG(source, batch=16)
+    oracle.bind(game)
+    wander(game, oracle)
+    assert mean_error(game, oracle) < 1e-12
+
+
+def test_dropout_masks_are_part_of_the_sample() -> None:
+    game, source = digits_gan("none")
+    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.4), torch.nn.Linear(64, 1), torch.nn.Flatten(0))
+    game = Adversarial(game.generator, critic.double(), objective=NonSaturating())
+    assert game.couples_samples
+    check_pure(game, source.sample(8))
+    oracle = SVRG(source, batch=16)
+    oracle.bind(game)
+    wander(game, oracle)
+    assert mean_error(game, oracle) < 1e-12
+
+
+@pytest.mark.parametrize("penalty", [Interpolated(), Dragan(), Dragan(std=0.6), R1()])
+def test_penalties_on_a_batchnorm_critic_warn_and_work(penalty) -> None:
+    with pytest.warns(UserWarning, match="use a critic without BatchNorm"):
+        game, source = digits_gan("batch", (penalty,))
+    oracle = SVRG(source, batch=16)
+    oracle.bind(game)
+    wander(game, oracle)
+    assert mean_error(game, oracle) < 1e-12
+
+
+def test_at_the_snapshot_every_estimate_is_the_full_gradient(finite_sum) -> None:
+    game, source = finite_sum
+    oracle = SVRG(source, batch=1)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    estimate = flat(oracle(game, Index(torch.tensor([7]))))
+    assert (estimate - game.field(game.joint())).norm() < 1e-14
+
+
+def test_cost_of_an_svre_iteration_is_five(finite_sum) -> None:
+    game, source = finite_sum
+    oracle = SVRG(source, batch=1, refresh="svre", seed=3)
+    bases = {n: torch.optim.SGD(game.parameters(n), lr=0.01) for n in game.players}
+    training = Training(game, oracle, Extragradient(), bases)
+    oracle.take_snapshot(game)
+    for _ in range(1500):
+        training.step()
+    for name in game.players:
+        assert oracle.evaluations[name] / 1500 == pytest.approx(5.0, rel=0.1)
+
+
+def test_svre_converges_where_stochastic_extragradient_stalls(finite_sum) -> None:
+    game, source = finite_sum
+    start, ends = game.point(), {}
+    for name, oracle in (("svre", SVRG(source, batch=1)), ("stochastic", Stochastic(source, batch=1))):
+        game.move_to(start)
+        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
+        training = Training(game, oracle, Extragradient(), bases)
+        for _ in range(2000):
+            training.step()
+        ends[name] = float((game.joint() - game.solution()).norm())
+    assert ends["svre"] < 1e-4 < 1e-2 < ends["stochastic"]
+
+
+def test_restart_moves_to_the_average_before_the_snapshot(finite_sum) -> None:
+    game, source = finite_sum
+    start, iterates = game.point(), {}
+    for restart in (0.0, 1.0):
+        game.move_to(start)
+        average = Uniform(restart=restart)
+        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
+        oracle = SVRG(IndexSource(source.size), batch=1, refresh="fixed", every=6)
+        training = Training(game, oracle, Extragradient(), bases, averages=average)
+        infos = [(training.step(), game.joint()) for _ in range(3)]
+        iterates[restart] = [w for _, w in infos]
+        assert [info.jumped for info, _ in infos] == [False, False, restart == 1.0]
+    assert (iterates[1.0][2] - torch.stack(iterates[0.0]).mean(0)).norm() < 1e-14
+    assert average.count == 0
+    assert (flat(oracle(game, Index(torch.tensor([0])))) - game.field(game.joint())).norm() < 1e-14, (
+        "the snapshot is taken where the iterate landed"
+    )
+
+
+@pytest.mark.parametrize(("name", "mean"), [("fixed", 10), ("geometric", 10), ("loopless", 10), ("svre", 20)])
+def test_cadences(name, mean) -> None:
+    cadence = Cadence(name, 10, torch.Generator().manual_seed(0))
+    ages = []
+    for _ in range(60_000):
+        cadence.drawn += 2
+        if cadence.due():
+            ages.append(cadence.drawn)
+            cadence.restart()
+    average = sum(ages) / len(ages)
+    # ages are even; a geometric age is rounded up to the next step, which adds half a draw on average
+    assert average == pytest.approx(mean, rel=0.08)
+    if name == "fixed":
+        assert set(ages) == {10}
+
+
+def test_helps_switches_variance_reduction_off_where_it_hurts() -> None:
+    n = 40
+    generator = torch.Generator().manual_seed(0)
+    matrices = torch.randn(n, 2, 2, generator=generator, dtype=torch.float64)
+    matrices[:, 0, 0], matrices[:, 1, 1] = matrices[:, 0, 0].abs(), matrices[:, 1, 1].abs()
+    from manypaths.games.quadratic import Quadratic
+
+    game = Quadratic(matrices, start=torch.tensor([0.1, 0.1], dtype=torch.float64))
+    oracle = SVRG(IndexSource(n), batch=1, when="helps", check_every=1, probes=30)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    near = {name: [w + 0.001 for w in ws] for name, ws in game.point().items()}
+    far = {name: [w * 0.0 + 1e-3 for w in ws] for name, ws in game.point().items()}
+    game.move_to(near)
+    sample = oracle.draw()
+    reduced = flat(oracle(game, sample))
+    assert (reduced - flat(game.gradients(sample))).norm() > 1e-3, "near the snapshot it is used"
+    game.move_to(far)
+    sample = oracle.draw()
+    spent = oracle.evaluations["x"]
+    assert torch.equal(flat(oracle(game, sample)), flat(game.gradients(sample))), "where noise is small it is not"
+    assert oracle.evaluations["x"] - spent == 2 * 30 + 1, "probes are on the bill, the snapshot's evaluation is not"
+
+
+def test_spread_equals_the_covariance_trace() -> None:
+    draws = torch.randn(12, 5, dtype=torch.float64) + 1e3
+    spread = Spread()
+    for row in draws:
+        spread.add([row[:2], None, row[2:]])
+    assert spread.variance == pytest.approx(float(torch.cov(draws.T).trace()), rel=1e-10)
+    assert spread.second_moment == pytest.approx(float(draws.square().sum(1).mean()), rel=1e-12)
+
+
+def test_refusals() -> None:
+    infinite = FunctionSource(lambda n, g: Index(torch.randint(5, (n,), generator=g)))
+    with pytest.raises(InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use Source.from_dataset"):
+        SVRG(infinite, batch=2)
+    with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 summands"):
+        SVRG(IndexSource(50), batch=60)
+    with pytest.raises(InvalidValue, match="SVRG.batch is -1: expected a number >= 1"):
+        SVRG(IndexSource(50), batch=-1)
+    game, source = digits_gan("batch")
+    with pytest.raises(InvalidValue, match="couples the samples of a batch"):
+        SVRG(source, batch=16, summands="samples").bind(game)
+    with pytest.raises(InvalidValue, match="not bound to a game"):
+        SVRG(source, batch=16).draw()
