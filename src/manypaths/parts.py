@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -150,12 +151,19 @@ def _built(value: Any) -> Any:
 
 
 def _defaults(target: Any) -> dict[str, Any]:
-    import inspect
+    """Defaults that are settings; a tensor that may be absent is a live object, which only ``build`` can bring."""
+    expected = fields.annotations(target)
+    found = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        live = parameter.default is None and any(_name(a) == "Tensor" for a in get_args(expected.get(name)))
+        setting = isinstance(parameter.default, (int, float, str, tuple, type(None), Part))
+        if not live and (setting or dataclasses.is_dataclass(parameter.default)) and parameter.default is not parameter.empty:
+            found[name] = parameter.default
+    return found
 
-    parameters = inspect.signature(target).parameters.values()
-    plain_kinds = (int, float, str, bool, tuple, type(None), Part)
-    known = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return {k: v for k, v in known.items() if isinstance(v, plain_kinds) or dataclasses.is_dataclass(v)}
+
+def _name(annotation: Any) -> str:
+    return getattr(annotation, "__name__", "")
 
 
 def expect_part(value: Any, where: str) -> Part[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.optim import SGD, Adam
+from torch.optim import Adam, Optimizer
 
 from manypaths.data.digits import Digits
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.paired import PairedSource
-from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.ema import EMA
 from manypaths.optim.averaging.uniform import Uniform
@@ -27,8 +27,8 @@ def _common() -> dict[str, Any]:
         "data": Part(Digits),
         "game": Part(
             Adversarial,
-            generator=Part(DcganGenerator, size=8, latent=32, width=32, norm="none"),
-            critic=Part(DcganCritic, size=8, width=32, norm="none"),
+            generator=Part(MlpGenerator, latent=32, shape=(1, 8, 8), hidden=(128, 128), bounded=True),
+            critic=Part(MlpCritic, shape=(1, 8, 8), hidden=(128, 128)),
             objective=Part(NonSaturating),
             penalties=(Part(R1, weight=1.0),),
         ),
@@ -38,16 +38,16 @@ def _common() -> dict[str, Any]:
 
 
 def svre() -> Recipe:
-    """SVRE on the digits: variance-reduced extragradient, SGD steps, restarts from the average."""
+    """SVRE-A on the digits: variance-reduced extragradient, Adam steps, restarts from the average."""
     return Recipe(
         name="digits-svre",
         **_common(),
         source=Part(PairedSource, latent=32),
-        oracle=Part(SVRG, batch=64, refresh="geometric"),
+        oracle=Part(SVRG, batch=32, refresh="geometric"),
         rule=Part(Extragradient),
-        bases={"critic": Part(SGD, lr=0.05), "generator": Part(SGD, lr=0.05)},
+        bases=_adam(lr=2e-3),
         averages={"uniform": Part(Uniform, restart=0.1), "ema": Part(EMA, decay=0.99)},
-        steps=2000,
+        steps=6000,
     )
 
 
@@ -59,7 +59,11 @@ def adam() -> Recipe:
         source=Part(PairedSource, latent=32, latents="fresh"),
         oracle=Part(Stochastic, batch=64),
         rule=Part(Alternating, order=("critic", "generator")),
-        bases={name: Part(Adam, lr=1e-3, betas=(0.5, 0.9)) for name in ("critic", "generator")},
+        bases=_adam(lr=1e-3),
         averages={"ema": Part(EMA, decay=0.999)},
-        steps=10_000,
+        steps=18_000,
     )
+
+
+def _adam(lr: float) -> dict[str, Part[Optimizer]]:
+    return {name: Part(Adam, lr=lr, betas=(0.5, 0.9)) for name in ("critic", "generator")}

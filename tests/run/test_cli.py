@@ -1,0 +1,99 @@
+"""The command line as a user meets it: exit status, one line, before any work."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def manypaths(*arguments: str, cwd, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "manypaths.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment})
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "digits-svr"], "unknown recipe 'digits-svr': did you mean 'digits-svre'?"),
+        (["run", "digits-svre", "--set", "oracle.bacth=3"], "did you mean 'batch'?"),
+        (["run", "digits-svre", "--set", "oracle.batch=-3"], "oracle.batch is -3: expected a number >= 1"),
+        (["run", "digits-svre", "--set", "oracle.batch"], "expected PATH=VALUE"),
+        (["run", "digits-svre", "--set", "source.latents=fresh"], "needs a finite sum"),
+        (["run", "digits-svre", "--set", "bases.critic.lr=-1"], "bases.critic: Invalid learning rate: -1"),
+        (["run", "nowhere.json"], "nowhere.json does not exist"),
+        (["run", "digits-svre", "--resume"], "holds no run to resume"),
+        (["report", "."], "holds no run"),
+        (["list", "rulez"], "unknown kind 'rulez'"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, arguments, message) -> None:
+    assert message in one_line(manypaths(*arguments, cwd=tmp_path))
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_missing_and_damaged_mnist(tmp_path) -> None:
+    offline = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    message = one_line(manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path, **offline))
+    for part in ("data/mnist", "train-images-idx3-ubyte.gz", "--data-dir", "MANYPATHS_DATA"):
+        assert part in message
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    header = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28])
+    (folder / "train-images-idx3-ubyte").write_bytes(header + bytes(100))
+    assert "holds 100 bytes of data: expected 1568" in one_line(
+        manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path)
+    )
+    (folder / "train-images-idx3-ubyte").unlink()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(1568))[:-30])
+    assert "is damaged" in one_line(manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path))
+
+
+def test_run_resume_report(tmp_path) -> None:
+    settings = ["--set", "steps=6", "--set", "noise_every=3", "--set", "samples_every=3", "--set", "log_every=1"]
+    done = manypaths("run", "digits-svre", *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "finished after 6 steps" in done.stdout
+    again = manypaths("run", "digits-svre", *settings, cwd=tmp_path)
+    assert "already holds a run: add --resume" in one_line(again)
+    more = manypaths("run", "runs/digits-svre", "--set", "steps=8", "--resume", cwd=tmp_path)
+    assert "finished after 8 steps" in more.stdout, more.stderr
+    page = manypaths("report", "runs/digits-svre", cwd=tmp_path)
+    assert page.stdout.strip() == str(tmp_path / "report.html")
+    assert "digits-svre" in (tmp_path / "report.html").read_text()
+
+
+def test_divergence_has_its_own_exit_status(tmp_path) -> None:
+    wild = ["--set", "bases.critic=sgd", "--set", "bases.critic.lr=1e30", "--set", "samples_every=0"]
+    done = manypaths("run", "digits-svre", *wild, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "diverged after" in done.stdout
+    assert "the last good checkpoint, of step" in done.stdout
+
+
+def test_help_and_list_answer_without_torch(tmp_path) -> None:
+    for arguments in (["--help"], ["run", "--help"], ["list"]):
+        code = f"import sys; sys.modules['torch'] = None; sys.argv = ['manypaths', *{arguments!r}]; " + (
+            "from manypaths.cli import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout) > 200
+
+
+def test_show_prints_the_resolved_recipe(tmp_path) -> None:
+    import json
+
+    done = manypaths("run", "digits-svre", "--set", "oracle.batch=16", "--show", cwd=tmp_path)
+    assert json.loads(done.stdout)["oracle"]["batch"] == 16
+    assert not list(tmp_path.iterdir())
