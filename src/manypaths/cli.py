@@ -33,7 +33,9 @@ def _recipe_names(incomplete: str) -> list[str]:
 
 
 @app.command("list")
-def list_(kind: Annotated[str | None, typer.Argument(help="Only this kind: recipe, rule, oracle, penalty, ...")] = None) -> None:
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="Only this kind: recipe, rule, oracle, penalty, ...")] = None,
+) -> None:
     """List every recipe and every part that recipes are made of, by the names that `run` and `--set` understand."""
     from rich.console import Console
 
@@ -62,7 +64,9 @@ def run(
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change one setting, e.g. `--set oracle.batch=32`; repeatable."),
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Change one setting, e.g. `--set oracle.batch=32`; repeatable."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; `runs/RECIPE` by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the directory.")] = False,
@@ -127,7 +131,7 @@ def _settings(texts: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find_recipe(text: str):  # noqa: ANN202 (naming Recipe would import torch for --help)
+def _find_recipe(text: str):
     """A recipe by name, from a JSON file, or from a run directory; and that directory."""
     from manypaths.recipes import RECIPES
     from manypaths.run.recipe import Recipe
@@ -135,7 +139,9 @@ def _find_recipe(text: str):  # noqa: ANN202 (naming Recipe would import torch f
     path = Path(text)
     if path.is_dir():
         if not (path / "recipe.json").exists():
-            raise InvalidValue(f"{path} is a directory without a recipe.json: expected a run directory or a recipe's name")
+            raise InvalidValue(
+                f"{path} is a directory without a recipe.json: expected a run directory or a recipe's name"
+            )
         return Recipe.read(path / "recipe.json"), path
     if path.suffix == ".json":
         if not path.exists():

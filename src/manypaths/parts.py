@@ -49,7 +49,10 @@ class Part(fields.Unbuilt, Generic[T]):
         return Part(self.target, **{**self.settings, name: value})
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``."""
+        """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``.
+
+        A ``seed`` is left out unless it was set, because it follows the run's.
+        """
         settings = {**_defaults(self.target), **self.settings}
         return {"name": name_of(self.target), **{k: plain(v) for k, v in settings.items()}}
 
@@ -102,7 +105,10 @@ def from_plain(data: Any, annotation: Any, where: str) -> Any:
         return part_from_plain(data, contract, where) if isinstance(data, Mapping) else data
     if origin is tuple and isinstance(data, (list, tuple)):
         items = get_args(annotation)
-        return tuple(from_plain(d, items[min(i, len(items) - 1)] if items[-1] is not Ellipsis else items[0], f"{where}.{i}") for i, d in enumerate(data))
+        return tuple(
+            from_plain(d, items[min(i, len(items) - 1)] if items[-1] is not Ellipsis else items[0], f"{where}.{i}")
+            for i, d in enumerate(data)
+        )
     if isinstance(data, Mapping) and origin is not None:
         return {key: from_plain(d, get_args(annotation)[1], f"{where}.{key}") for key, d in data.items()}
     return data
@@ -157,7 +163,12 @@ def _defaults(target: Any) -> dict[str, Any]:
     for name, parameter in inspect.signature(target).parameters.items():
         live = parameter.default is None and any(_name(a) == "Tensor" for a in get_args(expected.get(name)))
         setting = isinstance(parameter.default, (int, float, str, tuple, type(None), Part))
-        if not live and (setting or dataclasses.is_dataclass(parameter.default)) and parameter.default is not parameter.empty:
+        if (
+            name != "seed"
+            and not live
+            and (setting or dataclasses.is_dataclass(parameter.default))
+            and parameter.default is not parameter.empty
+        ):
             found[name] = parameter.default
     return found
 

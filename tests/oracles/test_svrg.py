@@ -199,7 +199,9 @@ def test_spread_equals_the_covariance_trace() -> None:
 
 def test_refusals() -> None:
     infinite = FunctionSource(lambda n, g: Index(torch.randint(5, (n,), generator=g)))
-    with pytest.raises(InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use Source.from_dataset"):
+    with pytest.raises(
+        InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use Source.from_dataset"
+    ):
         SVRG(infinite, batch=2)
     with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 summands"):
         SVRG(IndexSource(50), batch=60)

@@ -82,7 +82,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny, tmp_path) -> None:
 def test_kill_nine_at_random_moments(tmp_path) -> None:
     """Ten kills of a digits run, each resumed; the end equals the run that nobody touched."""
     command = [sys.executable, "-m", "manypaths.cli", "run", "digits-svre", "--out"]
-    changes = {"steps": 300, "checkpoint_every": 2, "samples_every": 70, "noise_every": 50, "log_every": 1, "threads": 1}
+    changes = {
+        "steps": 300,
+        "checkpoint_every": 2,
+        "samples_every": 70,
+        "noise_every": 50,
+        "log_every": 1,
+        "threads": 1,
+    }
     settings = [x for k, v in changes.items() for x in ("--set", f"{k}={v}")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([*command, str(tmp_path / "whole"), *settings], check=True, **quiet)

@@ -28,7 +28,9 @@ class Digits(DataSet):
         try:
             from sklearn.datasets import load_digits
         except ImportError:
-            raise MissingData("the digits ship with scikit-learn, which is not installed: pip install 'manypaths[demo]'") from None
+            raise MissingData(
+                "the digits ship with scikit-learn, which is not installed: pip install 'manypaths[demo]'"
+            ) from None
         bunch = load_digits()
         images = torch.from_numpy(bunch.images).mul(255 / 16).round().to(torch.uint8)[:, None]
         part = {"all": slice(None), "train": slice(0, 1500), "test": slice(1500, None)}[self.split]

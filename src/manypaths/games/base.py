@@ -193,4 +193,6 @@ def _check_scalar(losses: Mapping[str, Tensor], name: str) -> None:
     if name not in losses:
         raise InvalidValue(f"losses() returned {sorted(losses)}: expected an entry for player {name!r}")
     if losses[name].ndim != 0:
-        raise InvalidValue(f"the loss of {name!r} has shape {tuple(losses[name].shape)}: expected a scalar (a batch mean)")
+        raise InvalidValue(
+            f"the loss of {name!r} has shape {tuple(losses[name].shape)}: expected a scalar (a batch mean)"
+        )

@@ -34,9 +34,13 @@ class LoaderSource(Source):
 
     def sample(self, n: int) -> GanSample:
         if n != self.loader.batch_size:
-            raise InvalidValue(f"batch is {n} and the loader's batch_size is {self.loader.batch_size}: expected the same")
+            raise InvalidValue(
+                f"batch is {n} and the loader's batch_size is {self.loader.batch_size}: expected the same"
+            )
         batch = self._next_batch()
-        real, label = (batch[0], batch[1] if len(batch) > 1 else None) if isinstance(batch, (tuple, list)) else (batch, None)
+        real, label = (
+            (batch[0], batch[1] if len(batch) > 1 else None) if isinstance(batch, (tuple, list)) else (batch, None)
+        )
         latent = torch.randn(n, self.latent, generator=self.generator)
         return GanSample(real, latent, torch.randint(1 << 62, (n,), generator=self.generator), label)
 

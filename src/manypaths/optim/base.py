@@ -56,7 +56,9 @@ class Bases(Mapping[str, Optimizer]):
     def check(self, game: Game) -> None:
         """Every player has a base, and the base holds exactly its parameters."""
         if set(self) != set(game.players):
-            raise InvalidValue(f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same")
+            raise InvalidValue(
+                f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
+            )
         for name, optimizer in self.items():
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             if not {id(p) for p in game.parameters(name)} <= held:

@@ -29,7 +29,12 @@ class Everything(Sample):
 
 
 def full_gradient(
-    game: Game, chunks: Iterable[Sample], players: Iterable[str] | None = None, *, equal: bool, moves_buffers: bool = False
+    game: Game,
+    chunks: Iterable[Sample],
+    players: Iterable[str] | None = None,
+    *,
+    equal: bool,
+    moves_buffers: bool = False,
 ) -> tuple[Gradients, int]:
     """The mean field over all summands, and the number of per-sample gradients it took.
 

@@ -193,7 +193,9 @@ class SVRG(Oracle):
         shot = self.snapshot
         return {
             **super().state_dict(),
-            "snapshot": None if shot is None else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
+            "snapshot": None
+            if shot is None
+            else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "cadence": self.cadence.state_dict(),
             "coins": self._coins.get_state(),
             "helps": dict(self._helps),

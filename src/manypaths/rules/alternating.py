@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from manypaths import fields
@@ -24,7 +24,7 @@ class Alternating(Rule):
     """
 
     order: tuple[str, ...]
-    inner: Rule = field(default_factory=Simultaneous)
+    inner: Rule = Simultaneous()
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -123,7 +123,11 @@ class Run:
     def draw_samples(self) -> None:
         """A grid of fixed latents, by the last iterate and by each average."""
         source = self.training.oracle.source
-        if "generator" not in self.training.game.players or not isinstance(source, PairedSource) or source.real.ndim != 4:
+        if (
+            "generator" not in self.training.game.players
+            or not isinstance(source, PairedSource)
+            or source.real.ndim != 4
+        ):
             return
         z = latents(100, source.latent, self.recipe.seed, "grid")
         ready = [name for name, average in self.training.averages.items() if average.count]

@@ -157,7 +157,9 @@ class Recipe:
         """The settings in which the trajectories of two recipes differ, as text."""
         mine, theirs = _flatten(self.to_plain()), _flatten(other.to_plain())
         paths = [p for p in {**mine, **theirs} if p.partition(".")[0] not in (*OUTPUT_ONLY, "name")]
-        return [f"{p} is {theirs.get(p)!r} there and {mine.get(p)!r} here" for p in paths if mine.get(p) != theirs.get(p)]
+        return [
+            f"{p} is {theirs.get(p)!r} there and {mine.get(p)!r} here" for p in paths if mine.get(p) != theirs.get(p)
+        ]
 
 
 def _seeded(part: Part[Any], seed: int, **live: Any) -> Any:

@@ -45,7 +45,9 @@ class _CountingCritic(nn.Module):
         return self.inner(data)
 
 
-def small_gan(*, dtype: torch.dtype = torch.float64, objective: Objective | None = None, penalties: Any = ()) -> Adversarial:
+def small_gan(
+    *, dtype: torch.dtype = torch.float64, objective: Objective | None = None, penalties: Any = ()
+) -> Adversarial:
     """A seeded 2-d GAN of about 300 weights with a forward-counting buffer and an unused parameter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -105,7 +107,9 @@ def _check_subset(make: Callable[[], Rule]) -> None:
         training.rule.step(training.game, training.oracle, training.bases, (mover,))
         for name in training.game.players:
             same = all(torch.equal(a, b) for a, b in zip(start[name], training.game.point()[name], strict=True))
-            assert same == (name != mover), f"a step of {mover} alone {'moved' if name != mover else 'did not move'} {name}"
+            assert same == (name != mover), (
+                f"a step of {mover} alone {'moved' if name != mover else 'did not move'} {name}"
+            )
 
 
 def check_oracle(make: Callable[[Source], Oracle], *, unbiased: bool = True) -> None:

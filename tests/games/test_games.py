@@ -1,0 +1,121 @@
+"""Games: closed forms, purity, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from manypaths.errors import InvalidValue
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.base import Game
+from manypaths.games.bilinear import Bilinear
+from manypaths.games.quadratic import Quadratic
+from manypaths.games.source import Index
+from manypaths.games.vectors import flat
+from manypaths.objectives.minimax import Minimax
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.penalties.r1 import R1
+from manypaths.rules.extragradient import Extragradient
+from manypaths.testing.conformance import check_pure, small_gan, small_source
+from manypaths.training import Training
+
+
+def test_quadratic_field_and_solution(finite_sum) -> None:
+    game, source = finite_sum
+    everything = Index(torch.arange(source.size))
+    assert (flat(game.gradients(everything)) - game.field(game.joint())).norm() < 1e-13
+    assert game.field(game.solution()).norm() < 1e-12
+
+
+def test_bilinear_field_is_the_stated_one() -> None:
+    n, d = 4, 3
+    a, x_terms, y_terms = torch.randn(n, d, d), torch.randn(n, d), torch.randn(n, d)
+    game = Bilinear(a, x_terms=x_terms, y_terms=y_terms)
+    x, y = torch.randn(d), torch.randn(d)
+    game.move_to({"x": [x], "y": [y]})
+    gradients = game.gradients(Index(torch.tensor([2])))
+    assert torch.allclose(gradients["x"][0], a[2] @ y + x_terms[2], atol=1e-6)
+    assert torch.allclose(gradients["y"][0], -(a[2].T @ x + y_terms[2]), atol=1e-6)
+
+
+def test_an_asymmetric_own_block_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="must be symmetric"):
+        Quadratic(torch.tensor([[[1.0, 2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]]))
+
+
+@pytest.mark.parametrize("objective", [Minimax(), NonSaturating()])
+def test_shared_graph_equals_separate_passes_bit_for_bit(objective) -> None:
+    game, sample = small_gan(objective=objective, penalties=[R1()]), small_source().sample(16)
+    together = game.gradients(sample)
+    for name in game.players:
+        alone = game.gradients(sample, [name])
+        assert torch.equal(flat({name: together[name]}), flat({name: alone[name]}))
+
+
+def test_the_minimax_game_is_zero_sum_in_the_fakes() -> None:
+    game, sample = small_gan(objective=Minimax()), small_source().sample(16)
+    losses = game.losses(sample, ("critic", "generator"))
+    real = torch.nn.functional.softplus(-game.scores(sample.real)).mean()
+    assert (losses["critic"] - real + losses["generator"]).abs() < 1e-15
+
+
+def test_batchnorm_buffers_move_only_when_asked() -> None:
+    critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0)).double()
+    game = Adversarial(small_gan().generator, critic, objective=NonSaturating())
+    assert game.couples_samples
+    sample = small_source().sample(8)
+    check_pure(game, sample)
+    game.gradients(sample, moves_buffers=True)
+    assert int(critic[1].num_batches_tracked) == 2, "real and fake passes of one evaluation"
+
+
+def test_at_restores_weights_and_buffers() -> None:
+    game = small_gan()
+    here, calls = game.point(), game.critic.calls.clone()
+    there = {name: [w + 1 for w in weights] for name, weights in here.items()}
+    with game.at(there):
+        assert torch.equal(flat(game.point()), flat(there))
+        game.gradients(small_source().sample(4), moves_buffers=True)
+    assert torch.equal(flat(game.point()), flat(here))
+    assert torch.equal(game.critic.calls, calls)
+
+
+def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:
+    generator, critic = nn.Linear(4, 2).double(), nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
+
+    def critic_loss(sample, generator, critic):
+        eps = torch.rand(len(sample), 1, dtype=torch.float64)  # a user's own noise, from torch's global generator
+        mixed = eps * sample.real + (1 - eps) * generator(sample.latent).detach()
+        return critic(mixed).mean() - critic(sample.real).mean()
+
+    def generator_loss(sample, generator, critic):
+        return -critic(generator(sample.latent)).mean()
+
+    players = {"critic": critic, "generator": generator}
+    game = Game.from_losses({"critic": critic_loss, "generator": generator_loss}, players)
+    check_pure(game, small_source().sample(8))
+    bases = {n: torch.optim.Adam(game.parameters(n), lr=1e-3) for n in players}
+    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(), bases)
+    before = game.point()
+    training.step()
+    assert not torch.equal(flat(before), flat(game.point()))
+
+
+def test_faulty_losses_are_said_in_words() -> None:
+    players = {"a": nn.Linear(1, 1), "b": nn.Linear(1, 1)}
+    with pytest.raises(InvalidValue, match=r"losses are for \['a'\] and players are \['a', 'b'\]"):
+        Game.from_losses({"a": lambda s, a, b: a.weight.sum()}, players)
+    vector = Game.from_losses({n: lambda s, a, b: a.weight.flatten() + b.weight.flatten() for n in players}, players)
+    with pytest.raises(InvalidValue, match=r"the loss of 'a' has shape \(1,\): expected a scalar"):
+        vector.gradients(Index(torch.zeros(1)))
+    game = small_gan()
+    with pytest.raises(InvalidValue, match="unknown player 'discriminator'"):
+        game.gradients(small_source().sample(2), ["discriminator"])
+
+
+def test_scores_in_a_column_are_refused() -> None:
+    game = Adversarial(nn.Linear(4, 2), nn.Linear(2, 1), objective=NonSaturating())
+    with pytest.raises(InvalidValue, match=r"returned shape \(8, 1\) for a batch of 8: expected \(8,\)"):
+        game.gradients(small_source(dtype=torch.float32).sample(8))

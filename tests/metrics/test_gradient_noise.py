@@ -1,0 +1,59 @@
+"""The noise of an estimate, against enumeration."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from manypaths.games.source import Index
+from manypaths.games.vectors import flat
+from manypaths.metrics.gradient_noise import gradient_noise
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.svrg import SVRG
+
+
+def exact_variance(game, n: int, player: str, at_snapshot=None) -> float:
+    """tr Cov over a uniformly drawn summand, by enumeration."""
+    rows = []
+    for i in range(n):
+        sample = Index(torch.tensor([i]))
+        row = flat({player: game.gradients(sample)[player]})
+        if at_snapshot is not None:
+            with game.at(at_snapshot):
+                row = row - flat({player: game.gradients(sample)[player]})
+        rows.append(row)
+    return float(torch.stack(rows).var(0, correction=0).sum())
+
+
+def test_moments_and_ratio_against_enumeration(finite_sum) -> None:
+    game, source = finite_sum
+    oracle = SVRG(source, batch=1, refresh="fixed", every=1000)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    shot = oracle.snapshot.point
+    game.move_to({n: [w + 0.5 for w in ws] for n, ws in game.point().items()})
+    for _ in range(5):
+        oracle.draw()
+    noise = gradient_noise(game, oracle, draws=3000)
+    for name in game.players:
+        reduced = exact_variance(game, source.size, name, shot)
+        plain = exact_variance(game, source.size, name)
+        full = flat({name: game.gradients(Index(torch.arange(source.size)))[name]})
+        assert noise[name].variance == pytest.approx(reduced, rel=0.1)
+        assert noise[name].ratio == pytest.approx(reduced / plain, rel=0.15)
+        assert noise[name].second_moment == pytest.approx(reduced + float(full.square().sum()), rel=0.05)
+        assert noise[name].age == 5
+
+
+def test_measuring_moves_nothing(finite_sum) -> None:
+    game, source = finite_sum
+    for oracle in (SVRG(source, batch=2, when="helps"), Stochastic(source, batch=2)):
+        oracle.bind(game)
+        oracle(game, oracle.draw())
+        before = (game.joint(), dict(oracle.evaluations), oracle.draws, source.state_dict()["generator"])
+        noise = gradient_noise(game, oracle, draws=4)
+        after = (game.joint(), dict(oracle.evaluations), oracle.draws, source.state_dict()["generator"])
+        assert torch.equal(before[0], after[0])
+        assert before[1:3] == after[1:3]
+        assert torch.equal(before[3], after[3])
+        assert (noise["x"].ratio is None) == isinstance(oracle, Stochastic)
