@@ -74,7 +74,7 @@ def test_recipes_survive_plain_data(recipe) -> None:
 def test_with_replaces_values_parts_and_lists() -> None:
     recipe = svre().with_(
         {
-            "oracle.batch": "32",
+            "oracle.batch": "48",
             "game.penalties": "r1,dragan",
             "game.penalties.1.std": "0.7",
             "game.objective": "minimax",
@@ -85,13 +85,13 @@ def test_with_replaces_values_parts_and_lists() -> None:
         }
     )
     plain = recipe.to_plain()
-    assert plain["oracle"]["batch"] == 32
+    assert plain["oracle"]["batch"] == 48
     assert [p["name"] for p in plain["game"]["penalties"]] == ["r1", "dragan"]
     assert plain["game"]["penalties"][1]["std"] == 0.7
     assert plain["game"]["objective"] == {"name": "minimax"}
     assert plain["rule"]["moments"] == "rewind"
     assert plain["bases"]["critic"]["betas"] == [0.5, 0.9]
-    assert svre().to_plain()["oracle"]["batch"] == 64, "the original is untouched"
+    assert svre().to_plain()["oracle"]["batch"] == 32, "the original is untouched"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ Probability = Annotated[float, Bound(at_least=0, at_most=1)]
 
 
 @cache
-def annotations(target: Any) -> dict[str, Any]:
+def accepted(target: Any) -> dict[str, Any]:
     """Parameter name -> annotation of everything that ``target(...)`` accepts, in order."""
     source = target.__init__ if inspect.isclass(target) and not dataclasses.is_dataclass(target) else target
     hints = typing.get_type_hints(source, include_extras=True)
@@ -68,7 +68,7 @@ def check(component: Any) -> None:
 
     Numbers are coerced the safe way only (an int where a float is expected, a list where a tuple is).
     """
-    expected = annotations(type(component))
+    expected = accepted(type(component))
     for field in dataclasses.fields(component):
         if field.init:
             name = f"{type(component).__name__}.{field.name}"
@@ -218,5 +218,5 @@ def _parse_union(text: str, annotation: Any, name: str) -> Any:
 
 def check_arguments(target: Any, arguments: Mapping[str, Any]) -> None:
     """Validate the arguments of an ``__init__`` (pass ``locals()``) the way ``check`` does for a dataclass."""
-    for name, annotation in annotations(target).items():
+    for name, annotation in accepted(target).items():
         conform(arguments[name], annotation, f"{target.__name__}.{name}")

@@ -23,7 +23,7 @@ class Part(fields.Unbuilt, Generic[T]):
     """
 
     def __init__(self, target: Callable[..., T], /, **settings: Any):
-        expected = fields.annotations(target)
+        expected = fields.accepted(target)
         for name in settings:
             if name not in expected:
                 raise unknown_name(f"setting of {name_of(target)}:", name, expected)
@@ -36,12 +36,12 @@ class Part(fields.Unbuilt, Generic[T]):
 
     def accepts(self, name: str) -> bool:
         """Whether the target has a parameter of that name."""
-        return name in fields.annotations(self.target)
+        return name in fields.accepted(self.target)
 
     def with_(self, path: str, value: Any, *, where: str = "") -> Part[T]:
         """A copy with the setting at a dotted path replaced; a text value is parsed as the annotation says."""
         name, _, rest = path.partition(".")
-        expected = fields.annotations(self.target)
+        expected = fields.accepted(self.target)
         if name not in expected:
             raise unknown_name(f"setting of {where or name_of(self.target)}:", name, expected)
         inside = f"{where}.{name}" if where else name
@@ -92,7 +92,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if _is_component(value):
         settings = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return {"name": name_of(type(value)), **settings}
     return value
@@ -105,12 +105,11 @@ def from_plain(data: Any, annotation: Any, where: str) -> Any:
         return part_from_plain(data, contract, where) if isinstance(data, Mapping) else data
     if origin is tuple and isinstance(data, (list, tuple)):
         items = get_args(annotation)
-        return tuple(
-            from_plain(d, items[min(i, len(items) - 1)] if items[-1] is not Ellipsis else items[0], f"{where}.{i}")
-            for i, d in enumerate(data)
-        )
+        kinds = (items[0],) * len(data) if items[-1] is Ellipsis else items
+        return tuple(from_plain(d, kinds[min(i, len(kinds) - 1)], f"{where}.{i}") for i, d in enumerate(data))
     if isinstance(data, Mapping) and origin is not None:
-        return {key: from_plain(d, get_args(annotation)[1], f"{where}.{key}") for key, d in data.items()}
+        item = get_args(annotation)[1]
+        return {key: from_plain(d, item, f"{where}.{key}") for key, d in data.items()}
     return data
 
 
@@ -119,7 +118,7 @@ def part_from_plain(data: Mapping[str, Any], contract: Any, where: str) -> Part[
     if not isinstance(data.get("name"), str):
         raise InvalidValue(f"{where} is {dict(data)!r}: expected a 'name' beside its settings")
     target = lookup(data["name"], contract)
-    expected = fields.annotations(target)
+    expected = fields.accepted(target)
     settings = {k: from_plain(v, expected.get(k, Any), f"{where}.{k}") for k, v in data.items() if k != "name"}
     return Part(target, **settings)
 
@@ -158,23 +157,19 @@ def _built(value: Any) -> Any:
 
 def _defaults(target: Any) -> dict[str, Any]:
     """Defaults that are settings; a tensor that may be absent is a live object, which only ``build`` can bring."""
-    expected = fields.annotations(target)
+    expected = fields.accepted(target)
     found = {}
     for name, parameter in inspect.signature(target).parameters.items():
-        live = parameter.default is None and any(_name(a) == "Tensor" for a in get_args(expected.get(name)))
-        setting = isinstance(parameter.default, (int, float, str, tuple, type(None), Part))
-        if (
-            name != "seed"
-            and not live
-            and (setting or dataclasses.is_dataclass(parameter.default))
-            and parameter.default is not parameter.empty
-        ):
-            found[name] = parameter.default
+        default = parameter.default
+        live = default is None and any(getattr(a, "__name__", "") == "Tensor" for a in get_args(expected.get(name)))
+        setting = isinstance(default, (int, float, str, tuple, type(None))) or _is_component(default)
+        if setting and not live and name != "seed":
+            found[name] = default
     return found
 
 
-def _name(annotation: Any) -> str:
-    return getattr(annotation, "__name__", "")
+def _is_component(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def expect_part(value: Any, where: str) -> Part[Any]:

@@ -97,7 +97,7 @@ def registry_for(contract: Any) -> Registry | None:
 
 
 def lookup(name: str, contract: Any) -> Any:
-    """The class that ``name`` stands for: a name of the contract's table, or the user's own ``package.module:Class``."""
+    """The class that ``name`` stands for: a name of the contract's table, or a user's ``package.module:Class``."""
     table = registry_for(contract)
     if ":" in name:
         module, _, attribute = name.partition(":")

@@ -68,7 +68,7 @@ def test_rates_on_the_bilinear_game() -> None:
 
 
 def _extra_adam(m: torch.Tensor, w: torch.Tensor, steps: int, *, shared: bool, lr: float) -> torch.Tensor:
-    """The recursion of Gidel et al. 2019 (algorithm 4), written out; ``shared``: both half-steps advance the moments."""
+    """The recursion of Gidel et al. 2019, written out; ``shared``: both half-steps advance the moments."""
     b1, b2, eps = 0.5, 0.9, 1e-8
 
     def direction(gradient, mean, square, t):

@@ -31,7 +31,7 @@ class Digits(DataSet):
             raise MissingData(
                 "the digits ship with scikit-learn, which is not installed: pip install 'manypaths[demo]'"
             ) from None
-        bunch = load_digits()
-        images = torch.from_numpy(bunch.images).mul(255 / 16).round().to(torch.uint8)[:, None]
+        pixels, labels = load_digits(return_X_y=True)
+        images = torch.from_numpy(pixels).reshape(-1, 8, 8).mul(255 / 16).round().to(torch.uint8)[:, None]
         part = {"all": slice(None), "train": slice(0, 1500), "test": slice(1500, None)}[self.split]
-        return Data(images[part], torch.from_numpy(bunch.target).long()[part])
+        return Data(images[part], torch.from_numpy(labels).long()[part])

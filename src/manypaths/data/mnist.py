@@ -17,9 +17,15 @@ from manypaths.files import write_atomically
 
 # md5 of the unpacked files of the original distribution; a gzip file's own bytes depend on who packed it.
 _FILES = {
-    "train": (("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"), ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624")),
-    "test": (("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"), ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637")),
-}  # fmt: skip
+    "train": (
+        ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+        ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+    ),
+    "test": (
+        ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+        ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+    ),
+}
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 
 

@@ -14,7 +14,7 @@ from manypaths.randomness import generator_for
 
 @dataclass(frozen=True)
 class Ring(DataSet):
-    """``modes`` Gaussians of standard deviation ``std`` on a circle of radius ``radius`` in the plane; (N, 2) floats."""
+    """``modes`` Gaussians of deviation ``std`` on a circle of radius ``radius`` in the plane; (N, 2) floats."""
 
     size: fields.PositiveInt = 4096
     modes: fields.PositiveInt = 8

@@ -113,7 +113,7 @@ class PairedSource(FiniteSource):
         self._fill()
 
     def _fill(self) -> None:
-        """The finite sets of latents and seeds: a function of (seed, number of redraws), so a checkpoint needs neither."""
+        """The finite latents and seeds: a function of (seed, number of redraws), so a checkpoint needs neither."""
         if self.latents == "paired" and self._filled != self._redraws:
             self._filled = self._redraws
             generator = generator_for(self.seed, "latents", self._redraws)

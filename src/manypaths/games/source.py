@@ -88,7 +88,7 @@ class Source(ABC):
 class FiniteSource(Source):
     """A finite sum with access by index; subclasses set ``size``, ``seed`` and write ``take``."""
 
-    size: int
+    size: int  # type: ignore[assignment]
     seed: int
 
     @property

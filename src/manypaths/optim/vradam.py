@@ -42,7 +42,7 @@ class VRAd(Optimizer):
                 self._step(parameters, group)
 
     def _step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        (b1, b2), gradients = group["betas"], [p.grad for p in parameters]
+        (b1, b2), gradients = group["betas"], [p.grad for p in parameters if p.grad is not None]
         for p in parameters:
             if not self.state[p]:
                 self.state[p] = {"step": 0, "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}

@@ -24,8 +24,8 @@ class Extragradient(Rule):
         at: where the update gradient is taken. ``"joint"``: all players at t+1/2 (the textbook, and SVRE's
             pseudo-code). ``"opponent"``: each player at its own weights of time t against the others at t+1/2
             (SVRE's GAN code). Equal on bilinear games only.
-        moments: what the half-step does to the optimiser's state. ``"shared"``: both half-steps advance it (ExtraAdam as
-            published). ``"rewind"``: the half-step leaves no trace. ``"separate"``: each half-step has its own.
+        moments: what the half-step does to the optimiser's state. ``"shared"``: both half-steps advance it (ExtraAdam
+            as published). ``"rewind"``: the half-step leaves no trace. ``"separate"``: each half-step has its own.
         fresh_sample: draw a new sample for the second half-step. On noisy bilinear games independent samples diverge
             and the same sample does not.
         extrapolation: c, how far to extrapolate relative to the update (two-step-size extragradient, Hsieh et al.

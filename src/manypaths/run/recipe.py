@@ -89,7 +89,7 @@ class Recipe:
 
     def _with_one(self, path: str, value: Any) -> Recipe:
         name, _, rest = path.partition(".")
-        expected = fields.annotations(Recipe)
+        expected = fields.accepted(Recipe)
         if name not in expected:
             raise unknown_name("setting", path, expected)
         new = parts.replaced(getattr(self, name), expected[name], rest, value, name)
@@ -102,7 +102,7 @@ class Recipe:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Recipe:
         """The inverse of ``to_plain``."""
-        expected = fields.annotations(cls)
+        expected = fields.accepted(cls)
         for name in data:
             if name not in expected:
                 raise unknown_name("setting", name, expected)
@@ -119,7 +119,7 @@ class Recipe:
     def check(self) -> None:
         """Build what is cheap to build, so that bad values are said before data are read or weights allocated."""
         self.rule.build()
-        for part in (self.averages | {}).values() if isinstance(self.averages, dict) else self.averages.values():
+        for part in self.averages.values():
             part.build()
         for name, part in self.bases.items():
             _build_base(part, [nn.Parameter(torch.zeros(1))], f"bases.{name}")

@@ -81,7 +81,7 @@ def check_rule(make: Callable[[], Rule]) -> None:
 
     training = _training(make)
     places = [p.data_ptr() for name in training.game.players for p in training.game.parameters(name)]
-    unused = training.game.players["critic"].unused
+    unused = training.game.players["critic"].get_parameter("unused")
     before: Any = training.game.players["critic"].get_buffer("calls").clone()
     reference = _calls_of_one_evaluation()
     training.step()
