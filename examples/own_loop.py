@@ -10,13 +10,13 @@ import math
 import torch
 
 from manypaths import (
+    R1,
     SVRG,
     Adversarial,
     Extragradient,
     MlpCritic,
     MlpGenerator,
     NonSaturating,
-    R1,
     Source,
     Training,
     Uniform,

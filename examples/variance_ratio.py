@@ -38,7 +38,9 @@ def measure(norm: str) -> None:
     training = Training(game, oracle, Extragradient(), bases)
     for _ in range(30):  # away from the initial point, where everything is easy
         training.step()
-    print(f"BatchNorm {'on' if game.couples_samples else 'off'}: {oracle.n_batches} mini-batches of {BATCH} in an epoch")
+    print(
+        f"BatchNorm {'on' if game.couples_samples else 'off'}: {oracle.n_batches} mini-batches of {BATCH} in an epoch"
+    )
     half_epoch = oracle.n_batches // 4  # in steps: each draws two mini-batches
     for age in (1, 5, half_epoch, 20):
         oracle.take_snapshot(game)

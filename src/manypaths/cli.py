@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -152,9 +153,11 @@ def _find_recipe(text: str):
 
 def main() -> None:
     """The entry point: what the user got wrong is one line and exit status 2."""
+    sys.path.insert(0, "")  # so that a recipe can name a class of the user's own: package.module:Class
+    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     try:
         app()
-    except InputError as error:
+    except (InputError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
 

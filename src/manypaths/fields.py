@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import math
+import numbers
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -54,8 +55,13 @@ def accepted(target: Any) -> dict[str, Any]:
     source = target.__init__ if inspect.isclass(target) and not dataclasses.is_dataclass(target) else target
     hints = typing.get_type_hints(source, include_extras=True)
     parameters = inspect.signature(target).parameters.values()
-    named = (p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-    return {name: _as_tuple(hints.get(name, Any)) for name in named}
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return {p.name: _as_tuple(hints.get(p.name, _kind_of(p.default))) for p in named}
+
+
+def _kind_of(default: Any) -> Any:
+    """What a parameter without an annotation expects: numbers and text of the kind of its default."""
+    return type(default) if isinstance(default, (bool, int, float, str)) else Any
 
 
 def _as_tuple(annotation: Any) -> Any:
@@ -105,8 +111,10 @@ def conform(value: Any, annotation: Any, name: str) -> Any:
 def _plain(value: Any, kind: Any, name: str) -> Any:
     if isinstance(value, bool) and kind is not bool and kind in (int, float):
         raise _wrong(value, kind, name)
-    if kind is float and isinstance(value, int):
+    if kind is float and isinstance(value, numbers.Real):
         return float(value)
+    if kind is int and isinstance(value, numbers.Integral):
+        return int(value)
     if kind is type(None):
         kind = types.NoneType
     if inspect.isclass(kind) and not isinstance(value, kind):

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_PREFIX = ".manypaths-writing-"
+
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write that becomes ``path`` only when it is complete and on the disk: a crash leaves old or new."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -35,6 +37,5 @@ def write_atomically(path: Path, contents: bytes | str) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files of writers that were killed."""
-    for path in folder.glob(".*.*"):
-        if path.is_file() and path.suffix != ".png":
-            path.unlink(missing_ok=True)
+    for path in folder.glob(f"{_PREFIX}*"):
+        path.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from manypaths import fields
@@ -32,7 +32,21 @@ class Part(fields.Unbuilt, Generic[T]):
 
     def build(self, **live: Any) -> T:
         """Build the nested parts, then ``target(**settings, **live)``."""
+        self.require(live)
         return self.target(**{name: _built(value) for name, value in self.settings.items()}, **live)
+
+    def require(self, live: Iterable[str] = ()) -> None:
+        """Everything without a default is set, here and in nested parts, but for what ``build`` will bring."""
+        parameters = inspect.signature(self.target).parameters.values()
+        needed = [
+            p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        ]
+        if missing := [name for name in needed if name not in self.settings and name not in live]:
+            raise InvalidValue(f"{name_of(self.target)} lacks {', '.join(missing)}: expected a setting for each")
+        for value in self.settings.values():
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Part):
+                    part.require()
 
     def accepts(self, name: str) -> bool:
         """Whether the target has a parameter of that name."""
@@ -49,10 +63,7 @@ class Part(fields.Unbuilt, Generic[T]):
         return Part(self.target, **{**self.settings, name: value})
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``.
-
-        A ``seed`` is left out unless it was set, because it follows the run's.
-        """
+        """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``."""
         settings = {**_defaults(self.target), **self.settings}
         return {"name": name_of(self.target), **{k: plain(v) for k, v in settings.items()}}
 
@@ -163,7 +174,7 @@ def _defaults(target: Any) -> dict[str, Any]:
         default = parameter.default
         live = default is None and any(getattr(a, "__name__", "") == "Tensor" for a in get_args(expected.get(name)))
         setting = isinstance(default, (int, float, str, tuple, type(None))) or _is_component(default)
-        if setting and not live and name != "seed":
+        if setting and not live:
             found[name] = default
     return found
 

@@ -48,11 +48,14 @@ def counter_uniform(seeds: Tensor, shape: tuple[int, ...], stream: str, *, dtype
     bits = _mix(_mix(start) + step)
     dtype = dtype or torch.get_default_dtype()
     kept = 53 if dtype == torch.float64 else 24
-    return (_shift_right(bits, 64 - kept).to(dtype) * 2.0**-kept).reshape(len(seeds), *shape)
+    uniform = _shift_right(bits, 64 - kept).to(torch.float64 if kept == 53 else torch.float32) * 2.0**-kept
+    return uniform.reshape(len(seeds), *shape).to(dtype)
 
 
 def counter_normal(seeds: Tensor, shape: tuple[int, ...], stream: str, *, dtype: torch.dtype | None = None) -> Tensor:
     """N(0, 1) numbers by the Box-Muller transform of ``counter_uniform``; same guarantees."""
-    radius = counter_uniform(seeds, shape, f"{stream}/radius", dtype=dtype)
-    angle = counter_uniform(seeds, shape, f"{stream}/angle", dtype=dtype)
-    return torch.sqrt(-2.0 * torch.log1p(-radius)) * torch.cos(2.0 * math.pi * angle)
+    dtype = dtype or torch.get_default_dtype()
+    wide = torch.float64 if dtype == torch.float64 else torch.float32  # half precision would round 1 - u to 0
+    radius = counter_uniform(seeds, shape, f"{stream}/radius", dtype=wide)
+    angle = counter_uniform(seeds, shape, f"{stream}/angle", dtype=wide)
+    return (torch.sqrt(-2.0 * torch.log1p(-radius)) * torch.cos(2.0 * math.pi * angle)).to(dtype)

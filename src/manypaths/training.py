@@ -59,6 +59,12 @@ class Training:
                     f"the average {name!r} wants half-iterates and {type(rule).__name__} does not announce them: "
                     "use Extragradient(keep_half=True)"
                 )
+            if average.restart > 0 and not oracle.takes_snapshots:
+                raise InvalidType(
+                    f"the average {name!r} restarts at snapshots and {type(oracle).__name__} takes none: "
+                    "expected restart = 0"
+                )
+        rule.check(game)
         note = oracle.bind(game)
         self.notes = [note] if note else []
         self.steps = 0
@@ -115,6 +121,7 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        state = _on(self.game.device, state)
         self.game.load_state_dict(state["game"])
         self.oracle.source.load_state_dict(state["source"])
         self.oracle.load_state_dict(state["oracle"])
@@ -128,7 +135,20 @@ class Training:
         self.steps = state["steps"]
 
 
+def _on(device: torch.device, state: Any) -> Any:
+    """A state dict with its tensors on a device; generator states (uint8) stay where generators are."""
+    if isinstance(state, torch.Tensor):
+        return state if state.dtype == torch.uint8 else state.to(device)
+    if isinstance(state, Mapping):
+        return {key: _on(device, value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(_on(device, value) for value in state)
+    return state
+
+
 def _named(averages: Mapping[str, Average] | Average | None) -> dict[str, Average]:
     if isinstance(averages, Average):
         return {type(averages).__name__.lower(): averages}
+    if averages is not None and not isinstance(averages, Mapping):
+        raise InvalidType(f"averages is {averages!r}: expected one average, or a mapping from names to averages")
     return dict(averages or {})

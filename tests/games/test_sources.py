@@ -79,7 +79,7 @@ def test_a_source_resumes(options) -> None:
 
 def test_an_infinite_source_refuses_a_full_pass() -> None:
     source = PairedSource(IMAGES, latent=3, latents="fresh")
-    with pytest.raises(InvalidType, match="use Source.from_dataset"):
+    with pytest.raises(InvalidType, match="expected latents='paired'"):
         source.take(torch.tensor([0]))
 
 

@@ -14,10 +14,16 @@ from manypaths.report.page import write_report
 from manypaths.run.pictures import grid_png
 from manypaths.run.record import RunDirectory, Status
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def make_run(path: Path, *, steps: int = 40, ratio: float | None = 0.5) -> Path:

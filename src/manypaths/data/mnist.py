@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import urllib.error
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,19 +62,17 @@ def _find(name: str, md5: str) -> Path:
 
 
 def _verify(path: Path, md5: str) -> None:
-    found = hashlib.md5(read_bytes(path), usedforsecurity=False).hexdigest()
+    found = hashlib.md5(_unpacked(path), usedforsecurity=False).hexdigest()
     if found != md5:
         read_idx(path)  # says what is wrong with the form, when it is the form
         raise InvalidValue(f"{path} has md5 {found} unpacked: expected {md5}; delete it and fetch it again")
 
 
-def read_bytes(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytes:
     """The unpacked contents; a damaged archive is left for ``read_idx`` to describe."""
-    import gzip
-
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile):
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         return b""
 
 

@@ -27,6 +27,7 @@ class Adversarial(Game):
         critic: maps data to scores (logits) of shape (N,).
         objective: what the two scores mean, a pure function of them.
         penalties: critic regularisers, added to its loss.
+        conditional: both networks also get the labels, ``generator(latent, label)`` and ``critic(data, label)``.
         couples_samples: overrides what is read off the layers, the objective and the penalties.
     """
 
@@ -37,13 +38,14 @@ class Adversarial(Game):
         *,
         objective: Objective,
         penalties: Sequence[Penalty] = (),
+        conditional: bool = False,
         couples_samples: bool | None = None,
     ):
         self.generator, self.critic = generator, critic
         self.objective, self.penalties = objective, tuple(penalties)
         self.players = {"critic": critic, "generator": generator}
         in_critic, in_generator = batch_coupling_layers(critic), batch_coupling_layers(generator)
-        self.seeds_forward = any("Dropout" in layer for layer in in_critic + in_generator)
+        self.conditional = conditional
         parts = [self.objective, *self.penalties]
         found = bool(in_critic or in_generator) or any(part.couples_samples for part in parts)
         self.couples_samples = found if couples_samples is None else couples_samples
@@ -57,38 +59,43 @@ class Adversarial(Game):
             )
 
     def losses(self, sample: GanSample, players: tuple[str, ...]) -> dict[str, Tensor]:
+        critic = self._critic(sample)
         with torch.set_grad_enabled("generator" in players):
-            fake = self.generator(sample.latent)
-        fake_scores = self.scores(fake)
+            fake = self._generate(sample)
+        fake_scores = scores(critic, fake)
         real_scores = None
         if "critic" in players or self.objective.generator_sees_real:
-            real_scores = self.scores(sample.real)
+            real_scores = scores(critic, sample.real)
         losses: dict[str, Tensor] = {}
         if "critic" in players:
             assert real_scores is not None
             loss = self.objective.critic(real_scores, fake_scores)
             still = fake.detach()
-            losses["critic"] = sum((p(self.critic, sample, still) for p in self.penalties), start=loss)
+            losses["critic"] = sum((p(critic, sample, still) for p in self.penalties), start=loss)
         if "generator" in players:
             losses["generator"] = self.objective.generator(fake_scores, real_scores)
         return losses
 
-    def scores(self, data: Tensor) -> Tensor:
-        """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N)."""
-        scores = self.critic(data)
-        if scores.shape != data.shape[:1]:
-            raise InvalidValue(
-                f"the critic returned shape {tuple(scores.shape)} for a batch of {len(data)}: expected ({len(data)},), "
-                "one score per sample; end its forward with .flatten() or .squeeze(-1)"
-            )
-        return scores
+    def _generate(self, sample: GanSample) -> Tensor:
+        return self.generator(sample.latent, *self._label(sample))
+
+    def _critic(self, sample: GanSample) -> nn.Module:
+        """The critic as a function of the data alone."""
+        return _Conditioned(self.critic, *self._label(sample)) if self.conditional else self.critic
+
+    def _label(self, sample: GanSample) -> tuple[Tensor, ...]:
+        if not self.conditional:
+            return ()
+        if sample.label is None:
+            raise InvalidValue("this game is conditional and its source has no labels: expected class indices (N,)")
+        return (sample.label,)
 
     @torch.no_grad()
     def check(self, sample: GanSample) -> None:
         """Try both networks on a small batch, so that shapes that do not fit are said before training starts."""
         buffers = [b.clone() for b in self.buffers()]
         try:
-            fake = self.generator(sample.latent)
+            fake = self._generate(sample)
         except (RuntimeError, ValueError) as error:
             shape = tuple(sample.latent.shape)
             raise InvalidType(f"the generator does not take latents of shape {shape}: {_first_line(error)}") from error
@@ -98,12 +105,34 @@ class Adversarial(Game):
                 f"{tuple(sample.real.shape[1:])}: expected the same"
             )
         try:
-            self.scores(sample.real)
+            scores(self._critic(sample), sample.real)
         except RuntimeError as error:
             shape = tuple(sample.real.shape[1:])
             raise InvalidType(f"the critic does not take data of shape {shape}: {_first_line(error)}") from error
         for buffer, saved in zip(self.buffers(), buffers, strict=True):
             buffer.copy_(saved)
+
+
+class _Conditioned(nn.Module):
+    """A critic with its labels filled in, so that penalties see a function of the data."""
+
+    def __init__(self, critic: nn.Module, label: Tensor):
+        super().__init__()
+        self.critic, self.label = critic, label
+
+    def forward(self, data: Tensor) -> Tensor:
+        return self.critic(data, self.label)
+
+
+def scores(critic: nn.Module, data: Tensor) -> Tensor:
+    """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N)."""
+    found = critic(data)
+    if found.shape != data.shape[:1]:
+        raise InvalidValue(
+            f"the critic returned shape {tuple(found.shape)} for a batch of {len(data)}: expected ({len(data)},), "
+            "one score per sample; end its forward with .flatten() or .squeeze(-1)"
+        )
+    return found
 
 
 def _first_line(error: Any) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
-from manypaths.games.vectors import Gradients, Point, clone, copy_
+from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
 
 S = TypeVar("S", bound="Sample")
 
@@ -65,9 +65,6 @@ class Game(ABC):
     couples_samples: bool = False
     """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
 
-    seeds_forward: bool = False
-    """Whether torch's global generator is seeded from the sample during an evaluation (dropout, users' own noise)."""
-
     @abstractmethod
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         """The scalar losses of the named players on one batch; nothing else need be computed."""
@@ -81,8 +78,7 @@ class Game(ABC):
     ) -> Game:
         """A game from one function per player: ``losses[name](sample, **players) -> scalar``.
 
-        ``couples_samples=None`` looks for BatchNorm and dropout in the players. Random numbers that a loss draws
-        from torch's global generator become a function of the sample, so that they repeat at a second point.
+        ``couples_samples=None`` looks for BatchNorm and dropout in the players.
         """
         return _FromLosses(dict(losses), dict(players), couples_samples)
 
@@ -111,20 +107,22 @@ class Game(ABC):
     def gradients(self, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False) -> Gradients:
         """F(w; sample) for the named players.
 
+        Random numbers that a loss or a layer draws from torch's global generator (dropout, a user's own noise) are a
+        function of the sample, so that they repeat at a second point; the generator itself is left alone.
+
         Unless ``moves_buffers``, BatchNorm statistics and power-iteration vectors are put back afterwards, so that
         equal weights, buffers and samples give equal gradients. A parametrised weight (spectral norm) is computed
         once per evaluation.
         """
         names = self.names(players)
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
-        with self._seeded(sample), parametrize.cached():
+        with torch.enable_grad(), self._seeded(sample), parametrize.cached():
             losses = self.losses(sample, names)
             by_player = {}
             for i, name in enumerate(names):
                 _check_scalar(losses, name)
                 keep = i + 1 < len(names)
-                found = torch.autograd.grad(losses[name], self.parameters(name), retain_graph=keep, allow_unused=True)
-                by_player[name] = list(found)
+                by_player[name] = _differentiate(losses[name], self.parameters(name), keep=keep)
         if saved:
             copy_(self.buffers(), saved)
         return Gradients(by_player, {name: losses[name].detach() for name in names})
@@ -151,29 +149,45 @@ class Game(ABC):
             self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
+    def draws_noise(self, sample: Any) -> bool:
+        """Whether an evaluation draws from torch's global generator.
+
+        Such noise is one stream for the whole batch, so it couples the samples like BatchNorm does.
+        """
+        self.gradients(sample)
+        return self._noisy
+
     def state_dict(self) -> dict[str, Any]:
-        return {name: module.state_dict() for name, module in self.players.items()}
+        """Weights and all buffers, also those that a module does not list in its own ``state_dict``."""
+        states = {}
+        for name, module in self.players.items():
+            state = module.state_dict()
+            extra = {key: buffer for key, buffer in module.named_buffers() if key not in state}
+            states[name] = {**state, **{f"{_UNLISTED}{key}": buffer for key, buffer in extra.items()}}
+        return states
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for name, module in self.players.items():
-            module.load_state_dict(state[name])
+            listed = {key: value for key, value in state[name].items() if not key.startswith(_UNLISTED)}
+            module.load_state_dict(listed)
+            for key, buffer in module.named_buffers():
+                if key not in listed:
+                    buffer.copy_(state[name][f"{_UNLISTED}{key}"])
+
+    _noisy = False
 
     @contextlib.contextmanager
     def _seeded(self, sample: Any) -> Iterator[None]:
-        seeds = getattr(sample, "seed", None)
-        if not self.seeds_forward or seeds is None:
-            yield
-            return
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(int(seeds.sum()) & ((1 << 62) - 1))
+            torch.manual_seed(_seed_of(sample))
+            fresh = torch.get_rng_state()
             yield
+            self._noisy = not torch.equal(fresh, torch.get_rng_state())
 
 
 class _FromLosses(Game):
     """``Game.from_losses``."""
-
-    seeds_forward = True
 
     def __init__(self, losses: dict[str, Callable[..., Tensor]], players: dict[str, nn.Module], couples: bool | None):
         if set(losses) != set(players):
@@ -187,6 +201,23 @@ class _FromLosses(Game):
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         return {name: self._losses[name](sample, **self.players) for name in players}
+
+
+_UNLISTED = "unlisted:"
+
+
+def _seed_of(sample: Any) -> int:
+    """A number that is a function of the sample's contents."""
+    seeds = getattr(sample, "seed", None)
+    if seeds is None and isinstance(sample, Sample):
+        seeds = torch.stack([t.detach().double().sum() for t in sample.tensors().values()]).view(torch.int64)
+    return 0 if seeds is None else int(seeds.sum()) & ((1 << 62) - 1)
+
+
+def _differentiate(loss: Tensor, parameters: list[nn.Parameter], *, keep: bool) -> list[Tensor | None]:
+    if not parameters or not loss.requires_grad:
+        return [None] * len(parameters)
+    return owned(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
 
 
 def _check_scalar(losses: Mapping[str, Tensor], name: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.fields import check_arguments
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.source import FiniteSource
 from manypaths.randomness import generator_for, seed_for
@@ -36,14 +38,15 @@ class PairedSource(FiniteSource):
         real: Tensor,
         labels: Tensor | None = None,
         *,
-        latent: int,
+        latent: fields.PositiveInt,
         latents: Literal["paired", "fresh"] = "paired",
         redraw: Literal["refresh", "never", "traversal"] = "refresh",
         order: Literal["independent", "shuffled"] = "independent",
         seed: int = 0,
     ):
-        if latent < 1 or len(real) < 1:
-            raise InvalidValue(f"latent is {latent} and there are {len(real)} data: expected at least 1 of each")
+        check_arguments(PairedSource, locals())
+        if len(real) < 1:
+            raise InvalidValue("there are no data: expected at least one")
         if labels is not None and len(labels) != len(real):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
         self.real, self.labels, self.latent = real, labels, latent
@@ -64,7 +67,8 @@ class PairedSource(FiniteSource):
         return self.take(index) if self.latents == "paired" else self._fresh(index)
 
     def take(self, index: Tensor) -> GanSample:
-        self.require_finite("access by index")
+        if self.size is None:
+            raise self._infinite("access by index")
         return self._sample(index, self._latents[index], self._seeds[index])
 
     def redraw(self) -> None:
@@ -91,7 +95,7 @@ class PairedSource(FiniteSource):
     def _next(self, n: int) -> Tensor:
         if self.order == "independent":
             return self._draw(self.count, n)
-        if self._order is None or len(self._order) < n:
+        while self._order is None or len(self._order) < n:
             rest = torch.empty(0, dtype=torch.int64) if self._order is None else self._order
             self._order = torch.cat([rest, torch.randperm(self.count, generator=self.generator)])
         index, self._order = self._order[:n], self._order[n:].clone()
@@ -106,7 +110,13 @@ class PairedSource(FiniteSource):
         index = index.to(self.real.device)
         label = None if self.labels is None else self.labels[index]
         real = to_model_range(self.real[index])
-        return GanSample(real, latent.to(real), seeds.to(real.device), label)
+        return GanSample(real, latent.to(real.device, floating(real)), seeds.to(real.device), label)
+
+    def _infinite(self, what: str) -> InvalidType:
+        return InvalidType(
+            f"{what} needs a finite sum and latents='fresh' makes this source infinite: expected latents='paired' "
+            "(--set source.latents=paired)"
+        )
 
     def _next_set(self) -> None:
         self._redraws += 1
@@ -129,6 +139,11 @@ def to_model_range(images: Tensor) -> Tensor:
     return images.to(torch.get_default_dtype()).div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
+def floating(real: Tensor) -> torch.dtype:
+    """The dtype of latents beside these data: theirs where it is a floating one."""
+    return real.dtype if real.is_floating_point() else torch.get_default_dtype()
+
+
 def stack_dataset(dataset: Any) -> tuple[Tensor, Tensor | None]:
     """All items of a torch ``Dataset`` as one tensor, and the labels where items are (tensor, label) pairs."""
     if isinstance(dataset, Tensor):
@@ -142,5 +157,5 @@ def stack_dataset(dataset: Any) -> tuple[Tensor, Tensor | None]:
         raise InvalidType(f"items are {type(data[0]).__name__}: expected tensors (add a transform to the data set)")
     if len({tuple(d.shape) for d in data}) > 1:
         raise InvalidValue("items differ in shape: expected one shape (resize them in the data set's transform)")
-    labels = [int(item[1]) for item in items if pairs and len(item) > 1]
-    return torch.stack(data), torch.tensor(labels) if labels else None
+    labels = [torch.as_tensor(item[1]) for item in items if pairs and len(item) > 1]
+    return torch.stack(data), torch.stack(labels) if labels else None

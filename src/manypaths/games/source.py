@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ class Source(ABC):
         Called by a snapshot oracle inside its refresh and nowhere else: anywhere else would change the sum under a
         living snapshot.
         """
+
+    @contextlib.contextmanager
+    def rewound(self) -> Iterator[None]:
+        """Whatever is drawn inside is drawn again afterwards: measurements leave no trace."""
+        state = self.state_dict()
+        try:
+            yield
+        finally:
+            self.load_state_dict(state)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...

@@ -15,7 +15,7 @@ class StepInfo:
     """What happened in a step.
 
     Attributes:
-        losses: each moved player's loss at the point where the step began.
+        losses: each moved player's loss at the point where its (last) move of the step began.
         jumped: the iterate was moved by something else than a step of the bases (a restart, a sync).
         half: the half-iterate, where the rule has one and was asked to keep it.
     """

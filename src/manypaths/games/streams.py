@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import RandomSampler
+from torch.utils.data import SequentialSampler
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.gan_sample import GanSample
+from manypaths.games.paired import floating, to_model_range
 from manypaths.games.source import Source
 from manypaths.randomness import generator_for
 
@@ -30,6 +32,8 @@ class LoaderSource(Source):
             raise InvalidValue("the loader yields batches of unequal size: set batch_size and drop_last=True")
         self.loader, self.latent, self.generator = loader, latent, generator_for(seed, "source")
         self._batches: Iterator[Any] | None = None
+        self._again: list[Any] = []
+        self._seen: list[Any] | None = None
         self._position, self._epoch_state = 0, self._loader_state()
 
     def sample(self, n: int) -> GanSample:
@@ -41,11 +45,12 @@ class LoaderSource(Source):
         real, label = (
             (batch[0], batch[1] if len(batch) > 1 else None) if isinstance(batch, (tuple, list)) else (batch, None)
         )
-        latent = torch.randn(n, self.latent, generator=self.generator)
+        real = to_model_range(real)
+        latent = torch.randn(n, self.latent, generator=self.generator).to(floating(real))
         return GanSample(real, latent, torch.randint(1 << 62, (n,), generator=self.generator), label)
 
     def state_dict(self) -> dict[str, Any]:
-        if isinstance(self.loader.sampler, RandomSampler) and self._epoch_state is None:
+        if not isinstance(self.loader.sampler, SequentialSampler) and self._epoch_state is None:
             raise InvalidType(
                 "this DataLoader shuffles with torch's global generator and cannot be resumed: "
                 "build it with DataLoader(..., generator=torch.Generator().manual_seed(0))"
@@ -64,14 +69,31 @@ class LoaderSource(Source):
         self._epoch_state, self._position = self._loader_state(), 0
         self._batches = iter(self.loader)
 
+    @contextlib.contextmanager
+    def rewound(self) -> Iterator[None]:
+        """Batches drawn inside are kept and handed out again: a loader cannot go back."""
+        generator, self._seen = self.generator.get_state(), []
+        try:
+            yield
+        finally:
+            self._again, self._seen = [*self._seen, *self._again], None
+            self._position -= len(self._again)
+            self.generator.set_state(generator)
+
     def _next_batch(self) -> Any:
+        batch = self._again.pop(0) if self._again else self._fetch()
+        self._position += 1
+        if self._seen is not None:
+            self._seen.append(batch)
+        return batch
+
+    def _fetch(self) -> Any:
         for _ in range(2):
             if self._batches is None:
                 self._begin_epoch()
             assert self._batches is not None
             batch = next(self._batches, None)
             if batch is not None:
-                self._position += 1
                 return batch
             self._batches = None
         raise InvalidValue("the loader is empty: its data set has fewer items than one batch")

@@ -47,6 +47,24 @@ def clone(vector: Point) -> dict[str, list[Tensor]]:
     return {name: [t.detach().clone() for t in tensors] for name, tensors in vector.items()}
 
 
+def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
+    """The same values, each in memory of its own.
+
+    ``autograd.grad`` hands out one tensor for two parameters that enter a loss as a sum, and expanded views for
+    constants; both would be corrupted by arithmetic in place.
+    """
+    seen: set[int] = set()
+    result: list[Tensor | None] = []
+    for tensor in tensors:
+        if tensor is not None:
+            place = tensor.untyped_storage().data_ptr()
+            if place in seen or any(stride == 0 for stride in tensor.stride()):
+                tensor = tensor.clone(memory_format=torch.contiguous_format)
+            seen.add(place)
+        result.append(tensor)
+    return result
+
+
 @torch.no_grad()
 def copy_(target: Sequence[Tensor], source: Sequence[Tensor]) -> None:
     """Overwrite ``target`` in place: storage addresses survive."""
@@ -55,9 +73,12 @@ def copy_(target: Sequence[Tensor], source: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def add_(target: Sequence[Tensor | None], source: Sequence[Tensor | None], scale: float = 1.0) -> None:
-    """``target += scale * source`` wherever both exist."""
+def add_(target: list[Tensor | None], source: Sequence[Tensor | None], scale: float = 1.0) -> None:
+    """``target += scale * source``, where ``None`` is zero."""
     pairs = [(t, s) for t, s in zip(target, source, strict=True) if t is not None and s is not None]
+    for i, (t, s) in enumerate(zip(target, source, strict=True)):
+        if t is None and s is not None:
+            target[i] = s * scale
     if pairs:
         torch._foreach_add_([t for t, _ in pairs], [s for _, s in pairs], alpha=scale)
 

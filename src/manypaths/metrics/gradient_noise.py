@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
@@ -39,33 +40,38 @@ def gradient_noise(game: Game, oracle: Oracle, *, draws: int = 8) -> dict[str, G
     """
     if draws < 2:
         raise InvalidValue(f"draws is {draws}: expected at least 2, for a variance needs two")
-    source_state, oracle_state = oracle.source.state_dict(), oracle.state_dict()
-    estimate, plain = ({name: Spread() for name in game.players} for _ in range(2))
-    snapshot = oracle.snapshot if isinstance(oracle, SVRG) else None
+    state = oracle.state_dict()
+    with oracle.source.rewound():
+        measure = _both if isinstance(oracle, SVRG) and oracle.snapshot is not None else _one
+        noise = measure(game, oracle, draws)
+    oracle.load_state_dict(state)
+    return noise
+
+
+def _one(game: Game, oracle: Oracle, draws: int) -> dict[str, GradientNoise]:
+    spreads = {name: Spread() for name in game.players}
+    for _ in range(draws):
+        estimate = oracle(game, oracle.draw())
+        for name, spread in spreads.items():
+            spread.add(estimate[name])
+    return {name: _summary(spread) for name, spread in spreads.items()}
+
+
+def _both(game: Game, oracle: Any, draws: int) -> dict[str, GradientNoise]:
+    """With a snapshot: the mini-batch estimate and the variance-reduced one on the same batches."""
+    age = oracle.age
+    plain, reduced = ({name: Spread() for name in game.players} for _ in range(2))
     for _ in range(draws):
         sample = oracle.draw()
-        if snapshot is None:
-            now = oracle(game, sample)
-            for name in game.players:
-                estimate[name].add(now[name])
-            continue
-        assert isinstance(oracle, SVRG)
         now, then = game.gradients(sample), oracle.at_snapshot(game, sample)
         for name in game.players:
             plain[name].add(now[name])
             add_(now[name], then[name], -1.0)
-            add_(now[name], snapshot.mean[name])
-            estimate[name].add(now[name])
-    oracle.source.load_state_dict(source_state)
-    oracle.load_state_dict(oracle_state)
-    age = oracle.age if isinstance(oracle, SVRG) and snapshot is not None else None
-    return {
-        name: GradientNoise(
-            spread.second_moment,
-            spread.variance,
-            spread.squared_mean,
-            None if snapshot is None else variance_ratio(spread, plain[name]),
-            age,
-        )
-        for name, spread in estimate.items()
-    }
+            add_(now[name], oracle.snapshot.mean[name])
+            reduced[name].add(now[name])
+    used = {name: reduced[name] if oracle.reduces(name) else plain[name] for name in game.players}
+    return {name: _summary(used[name], variance_ratio(reduced[name], plain[name]), age) for name in game.players}
+
+
+def _summary(spread: Spread, ratio: float | None = None, age: int | None = None) -> GradientNoise:
+    return GradientNoise(spread.second_moment, spread.variance, spread.squared_mean, ratio, age)

@@ -40,7 +40,7 @@ class DcganGenerator(nn.Module):
         norm: Norm = "batch",
     ):
         super().__init__()
-        check_arguments(type(self), locals())
+        check_arguments(DcganGenerator, locals())
         layers: list[nn.Module] = []
         inputs = latent
         for kernel, stride, padding, factor in _UP[size]:
@@ -71,7 +71,7 @@ class DcganCritic(nn.Module):
         norm: Norm = "batch",
     ):
         super().__init__()
-        check_arguments(type(self), locals())
+        check_arguments(DcganCritic, locals())
         layers: list[nn.Module] = []
         inputs = channels
         for i, (kernel, stride, padding, factor) in enumerate(_DOWN[size]):

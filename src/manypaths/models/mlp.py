@@ -32,7 +32,7 @@ class MlpGenerator(nn.Module):
         bounded: bool = False,
     ):
         super().__init__()
-        check_arguments(type(self), locals())
+        check_arguments(MlpGenerator, locals())
         self.shape = tuple(shape)
         layers = _layers((latent, *hidden, math.prod(shape)), 0.0)
         self.layers = nn.Sequential(*layers, *([nn.Tanh()] if bounded else []))
@@ -48,7 +48,7 @@ class MlpCritic(nn.Module):
         self, *, shape: tuple[fields.PositiveInt, ...] = (2,), hidden: tuple[fields.PositiveInt, ...] = (64, 64)
     ):
         super().__init__()
-        check_arguments(type(self), locals())
+        check_arguments(MlpCritic, locals())
         self.layers = nn.Sequential(*_layers((math.prod(shape), *hidden, 1), 0.2))
 
     def forward(self, data: Tensor) -> Tensor:

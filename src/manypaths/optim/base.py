@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from manypaths.errors import InvalidType, InvalidValue
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
 from manypaths.games.vectors import Gradients
 
@@ -41,6 +41,12 @@ class Bases(Mapping[str, Optimizer]):
                 raise InvalidType(f"the base of {name!r} is {optimizer!r}: expected a torch.optim.Optimizer")
         if clip is not None and clip <= 0:
             raise InvalidValue(f"clip is {clip}: expected a number > 0, or none")
+        for name, schedule in (schedules or {}).items():
+            if name not in optimizers:
+                raise unknown_name("player of a schedule:", name, optimizers)
+            if not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau):
+                kind = type(schedule).__name__
+                raise InvalidType(f"the schedule of {name!r} is a {kind}: expected a scheduler that counts steps")
         self._optimizers, self.clip, self.schedules = dict(optimizers), clip, dict(schedules or {})
         self._extrapolation: dict[str, _State] = {}
 
@@ -54,7 +60,7 @@ class Bases(Mapping[str, Optimizer]):
         return len(self._optimizers)
 
     def check(self, game: Game) -> None:
-        """Every player has a base, and the base holds exactly its parameters."""
+        """Every player has a base, and the base holds all of its parameters."""
         if set(self) != set(game.players):
             raise InvalidValue(
                 f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
@@ -109,6 +115,7 @@ class Bases(Mapping[str, Optimizer]):
         return {"optimizers": states, "extrapolation": separate, "schedules": schedules}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._extrapolation = {}
         for name, separate in state["extrapolation"].items():
             self[name].load_state_dict(separate)
             self._extrapolation[name] = _copy(self[name].state)

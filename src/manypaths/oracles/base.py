@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
+import torch
+
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game, Sample
 from manypaths.games.source import Source
@@ -21,8 +23,8 @@ class Oracle(ABC):
     """
 
     source: Source
-    repeats_samples: ClassVar[bool] = False
-    """Whether it evaluates one sample at two points, so that the summands must be told apart."""
+    takes_snapshots: ClassVar[bool] = False
+    """Whether ``due`` is ever true."""
 
     def __init__(self) -> None:
         self.evaluations: Counter[str] = Counter()
@@ -75,17 +77,19 @@ class Oracle(ABC):
 Summands = Literal["auto", "samples", "batches"]
 
 
-def settle_summands(choice: Summands, game: Game) -> Literal["samples", "batches"]:
+def settle_summands(choice: Summands, game: Game, source: Source, batch: int) -> Literal["samples", "batches"]:
     """What one summand of the finite sum is.
 
     A game that couples the samples of a batch has no per-sample finite sum: its summands are the mini-batches of a
-    fixed partition.
+    fixed partition. Noise from torch's global generator couples them too; one evaluation of a batch finds it.
     """
+    if not game.couples_samples and game.draws_noise(source.take(torch.arange(min(batch, source.size or batch)))):
+        game.couples_samples = True
     if choice == "auto":
         return "batches" if game.couples_samples else "samples"
     if choice == "samples" and game.couples_samples:
         raise InvalidValue(
-            "summands is 'samples', but this game couples the samples of a batch (BatchNorm, dropout or a batch-wide "
-            "loss): expected 'batches' or 'auto'"
+            "summands is 'samples', but this game couples the samples of a batch (BatchNorm, dropout, noise of "
+            "its own or a batch-wide loss): expected 'batches' or 'auto'"
         )
     return choice

@@ -63,6 +63,18 @@ def full_gradient(
     return mean, samples
 
 
+def describe_summands(settled: str, source: Source, batch: int) -> str | None:
+    """What was decided about the summands, in words, where it is not the obvious."""
+    size = source.size or 0
+    if settled == "samples":
+        return None
+    left = f", {size % batch} samples left out of each partition" if size % batch else ""
+    return (
+        f"the samples of a batch are coupled: the finite sum runs over the {size // batch} mini-batches of {batch} of "
+        f"a fixed partition{left}, and the full pass uses exactly these"
+    )
+
+
 def summand_batches(source: Source, summands: str, batch: int, chunk: int) -> Iterator[Sample]:
     """The chunks of a full pass: the partition's own mini-batches where the summands are batches."""
     if summands == "batches":
@@ -91,8 +103,8 @@ class Full(Oracle):
 
     def bind(self, game: Game) -> str | None:
         super().bind(game)
-        self._settled = settle_summands(self.summands, game)
-        return None
+        self._settled = settle_summands(self.summands, game, self.source, self.batch)
+        return describe_summands(self._settled, self.source, self.batch)
 
     def draw(self) -> Everything:
         self.draws += 1

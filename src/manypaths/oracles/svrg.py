@@ -16,7 +16,7 @@ from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients, Point, add_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
-from manypaths.oracles.full import full_gradient, summand_batches
+from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
 from manypaths.oracles.variance import Spread, variance_ratio
 from manypaths.randomness import generator_for
 
@@ -48,7 +48,8 @@ class SVRG(Oracle):
         summands: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
             couples the samples of a batch.
         chunk: samples evaluated at once in a full pass over samples (memory only); the mini-batch size by default.
-        on_jump: take a new snapshot when the iterate is moved by a restart or a sync, or keep the old one.
+        on_jump: take a new snapshot when a rule moved the iterate by a jump (a lookahead sync), or keep the old one; a
+            restart happens inside a refresh anyway.
     """
 
     source: Source
@@ -63,7 +64,7 @@ class SVRG(Oracle):
     on_jump: Literal["refresh", "keep"] = "refresh"
     seed: int = 0
 
-    repeats_samples: ClassVar[bool] = True
+    takes_snapshots: ClassVar[bool] = True
     snapshot: Snapshot | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -94,13 +95,8 @@ class SVRG(Oracle):
 
     def bind(self, game: Game) -> str | None:
         super().bind(game)
-        self._settled = settle_summands(self.summands, game)
-        if self._settled == "batches":
-            return (
-                f"this game couples the samples of a batch: the finite sum runs over the {self.n_batches} mini-batches "
-                f"of {self.batch} of a fixed partition, and the full pass uses exactly these"
-            )
-        return None
+        self._settled = settle_summands(self.summands, game, self.source, self.batch)
+        return describe_summands(self._settled, self.source, self.batch)
 
     def draw(self) -> Sample:
         if self.snapshot is None and self.bound is not None:
@@ -135,7 +131,7 @@ class SVRG(Oracle):
             self._measure(game, [name for name in names if self.draws >= self._next_check.get(name, 0)])
         now = game.gradients(sample, names, moves_buffers=moves_buffers)
         self.count(names, len(sample))
-        reduced = [name for name in names if self._helps.get(name, True)]
+        reduced = [name for name in names if self.reduces(name)]
         if reduced:
             self._correct(now, self.at_snapshot(game, sample, reduced))
             self.count(reduced, len(sample))
@@ -146,6 +142,10 @@ class SVRG(Oracle):
         assert self.snapshot is not None
         with game.at(self.snapshot.point, self.snapshot.buffers):
             return game.gradients(sample, players)
+
+    def reduces(self, player: str) -> bool:
+        """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
+        return self._helps.get(player, True)
 
     def _correct(self, now: Gradients, then: Gradients) -> None:
         assert self.snapshot is not None

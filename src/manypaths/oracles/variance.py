@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from manypaths.games.vectors import add_, present, squared_norm
@@ -19,14 +20,14 @@ class Spread:
 
     def __init__(self) -> None:
         self.n, self._squares, self._about_first = 0, 0.0, 0.0
-        self._first: list[Tensor] = []
-        self._sum: list[Tensor] = []
+        self._first: list[Tensor | None] = []
+        self._sum: list[Tensor | None] = []
 
     def add(self, draw: Sequence[Tensor | None]) -> None:
-        vector = [t.clone() for t in present(draw)]
+        vector: list[Tensor | None] = [t.clone() for t in present(draw)]
         self._squares += squared_norm(vector)
         if not self.n:
-            self._first, self._sum = vector, [t.new_zeros(t.shape) for t in vector]
+            self._first, self._sum = vector, [torch.zeros_like(t) for t in present(vector)]
         else:
             add_(vector, self._first, -1.0)
             self._about_first += squared_norm(vector)

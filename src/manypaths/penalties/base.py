@@ -44,7 +44,7 @@ def input_gradients(critic: nn.Module, data: Tensor) -> Tensor:
 
 def squared_norms(gradients: Tensor) -> Tensor:
     """||g_i||_2^2 per sample over *all* remaining dimensions (not per pixel, not over the batch), (N,)."""
-    return gradients.flatten(1).square().sum(1)
+    return gradients.reshape(len(gradients), -1).square().sum(1)
 
 
 def norms(gradients: Tensor) -> Tensor:

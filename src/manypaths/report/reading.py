@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,23 @@ def read_run(path: Path) -> RunRecord:
     directory = RunDirectory(path)
     if not directory.exists():
         raise InvalidValue(f"{path} holds no run: expected a directory with a recipe.json")
-    recipe = json.loads(directory.recipe.read_text(encoding="utf-8"))
+    recipe = _json(directory.recipe)
     status = {"state": "unknown", "step": 0, "message": ""}
     if directory.status.exists():
-        status = json.loads(directory.status.read_text(encoding="utf-8"))
+        status = _json(directory.status)
     command = directory.command.read_text(encoding="utf-8").strip() if directory.command.exists() else ""
     samples: dict[str, dict[int, Path]] = {}
     for picture in sorted(directory.samples.glob("*.png")):
-        which, _, step = picture.stem.rpartition("-")
-        samples.setdefault(which, {})[int(step)] = picture
+        if taken := re.fullmatch(r"(.+)-(\d+)", picture.stem):
+            samples.setdefault(taken[1], {})[int(taken[2])] = picture
     return RunRecord(path, path.name, command, recipe, status, directory.rows(), samples)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"{path} is not JSON ({error})") from error
 
 
 def flatten(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -35,6 +35,12 @@ class Alternating(Rule):
                 f"{type(self.inner).__name__} moves all players at once: put it around Alternating, not inside"
             )
 
+    def check(self, game: Game) -> None:
+        order = game.names(self.order)
+        if left_out := [name for name in game.players if name not in order]:
+            raise InvalidValue(f"Alternating.order is {self.order}: {', '.join(left_out)} would never move")
+        self.inner.check(game)
+
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         wanted = set(game.names(players))
         losses, jumped = {}, False

@@ -28,6 +28,9 @@ class Rule(ABC):
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         """Advance the named players (default: all) by one step."""
 
+    def check(self, game: Game) -> None:
+        """Refuse a game that the rule cannot play; ``Training`` calls it at construction."""
+
     def keeps_half(self) -> bool:
         """Whether ``StepInfo.half`` is filled in."""
         return False

@@ -29,7 +29,8 @@ def evaluated(training: Training, which: str = LAST, *, latent: int, seed: int =
     game, generator = training.game, training.game.players["generator"]
     with contextlib.ExitStack() as stack:
         stack.enter_context(game.at(game.point()))
-        stack.callback(generator.train, generator.training)
+        for module in generator.modules():  # one by one: a user may keep some of them in eval mode
+            stack.callback(setattr, module, "training", module.training)
         if which != LAST:
             stack.enter_context(training.averages[which].swapped(game))
             update_bn([z.to(game.device) for z in latents(2048, latent, seed, "batchnorm").split(256)], generator)

@@ -16,6 +16,7 @@ from manypaths.files import write_atomically
 from manypaths.games.paired import PairedSource
 from manypaths.games.step import StepInfo
 from manypaths.metrics.gradient_noise import gradient_noise
+from manypaths.randomness import seed_for
 from manypaths.run import checkpoint
 from manypaths.run.evaluation import LAST, evaluated, generate, latents
 from manypaths.run.interrupt import Interrupt
@@ -42,6 +43,7 @@ class Run:
             self.directory.create({}, command)  # refuses, before anything is built
         self.recipe = recipe
         torch.set_num_threads(recipe.threads or 1)
+        torch.manual_seed(seed_for(recipe.seed, "global"))
         self.training = recipe.build()
         self.seconds = 0.0
         if resume:
@@ -74,9 +76,22 @@ class Run:
 
     def train(self, trackers: Sequence[Tracker] = ()) -> Status:
         """Train to the end, to divergence, or to the next Ctrl-C, writing as the recipe says."""
-        recipe, training = self.recipe, self.training
+        training = self.training
         trackers = [*trackers, *tensorboard(self.directory.events, training.steps)]
         self.directory.write_status(Status("running", training.steps))
+        try:
+            status = self._train(trackers)
+        except BaseException as error:
+            self.directory.write_status(Status("failed", training.steps, f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            for tracker in trackers:
+                tracker.close()
+        self.directory.write_status(status)
+        return status
+
+    def _train(self, trackers: Sequence[Tracker]) -> Status:
+        recipe, training = self.recipe, self.training
         if training.steps == 0:
             self.save()
             self.draw_samples()
@@ -88,7 +103,7 @@ class Run:
                     status = self._diverged(trouble)
                     break
                 at = training.steps
-                if at % recipe.log_every == 0 or self.finished():
+                if at % recipe.log_every == 0 or self._noise_due() or self.finished():
                     self._report(info, trackers)
                 if recipe.samples_every and (at % recipe.samples_every == 0 or self.finished()):
                     self.draw_samples()
@@ -100,9 +115,6 @@ class Run:
         if status is None:
             self.save()
             status = Status("finished", training.steps)
-        for tracker in trackers:
-            tracker.close()
-        self.directory.write_status(status)
         return status
 
     def row(self, info: StepInfo) -> dict[str, Any]:
@@ -114,11 +126,14 @@ class Run:
             "seconds": round(self.seconds, 3),
             "loss": {name: float(loss) for name, loss in info.losses.items()},
         }
-        every = self.recipe.noise_every
-        if every and (self.training.steps % every == 0 or self.training.steps == self.recipe.log_every):
+        if self._noise_due():
             noise = gradient_noise(self.training.game, self.training.oracle, draws=self.recipe.noise_draws)
             row["noise"] = {name: dataclasses.asdict(value) for name, value in noise.items()}
         return row
+
+    def _noise_due(self) -> bool:
+        every = self.recipe.noise_every
+        return bool(every) and self.training.steps % every == 0
 
     def draw_samples(self) -> None:
         """A grid of fixed latents, by the last iterate and by each average."""

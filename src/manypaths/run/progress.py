@@ -18,6 +18,7 @@ class Terminal:
         self._live = self.console.is_terminal
         self._last, self._began, self._first = 0.0, time.monotonic(), start
         self._ratios = ""
+        self._first_done: int | None = None
         columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn())
         self._bar = Progress(*columns, console=self.console, transient=False)
         self._task = self._bar.add_task("", total=budget or total, completed=0 if budget else start)
@@ -45,7 +46,11 @@ class Terminal:
 
     def _time_left(self, row: dict[str, Any], done: int) -> str:
         total = self._budget or self._steps
-        seconds = (time.monotonic() - self._began) * max(0, total - done) / max(1, done)
+        self._first_done = done if self._first_done is None else self._first_done
+        gained = done - self._first_done
+        if not gained:
+            return ""
+        seconds = (time.monotonic() - self._began) * max(0, total - done) / gained
         return f"about {seconds:.0f} s left"
 
     def close(self) -> None:

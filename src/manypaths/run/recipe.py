@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from manypaths import fields, parts
 from manypaths.data.base import DataSet
-from manypaths.errors import InvalidValue, unknown_name
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.source import Source
@@ -29,6 +29,10 @@ from manypaths.training import Training
 
 OUTPUT_ONLY = ("steps", "evaluations", "log_every", "noise_every", "noise_draws", "samples_every", "checkpoint_every")
 """Settings that do not change a trajectory, only its length and what is written about it."""
+
+
+_SEEDED = ("source", "oracle")
+"""Parts whose ``seed`` follows the run's unless they set one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ class Recipe:
         clip: largest norm of a player's gradient, or none.
         steps: steps of the rule after which the run ends.
         evaluations: budget of per-sample gradient evaluations, summed over the players; ends the run earlier.
-        seed: of everything random; parts with a ``seed`` of their own follow it unless they set one.
+        seed: of everything random; the source and the oracle follow it unless they set a ``seed`` of their own.
         threads: torch's intra-op threads, part of the recipe because sums depend on them; none takes torch's own.
         device: where the networks and the data live.
         log_every, noise_every, samples_every, checkpoint_every: in steps; 0 switches noise and samples off.
@@ -96,16 +100,25 @@ class Recipe:
         return dataclasses.replace(self, **{name: new})
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON-ready data with every default spelled out."""
-        return {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        """JSON-ready data with every default spelled out, but for seeds that follow the run's."""
+        data = {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        for name in _SEEDED:
+            if "seed" not in getattr(self, name).settings:
+                data[name].pop("seed", None)
+        return data
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Recipe:
         """The inverse of ``to_plain``."""
+        if not isinstance(data, Mapping):
+            raise InvalidValue(f"a recipe is {type(data).__name__}: expected an object of settings")
         expected = fields.accepted(cls)
         for name in data:
             if name not in expected:
                 raise unknown_name("setting", name, expected)
+        required = [f.name for f in dataclasses.fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+        if missing := [name for name in required if name not in data]:
+            raise InvalidValue(f"the recipe lacks {', '.join(missing)}: expected a setting for each")
         return cls(**{name: parts.from_plain(value, expected[name], name) for name, value in data.items()})
 
     @classmethod
@@ -113,16 +126,20 @@ class Recipe:
         """A recipe from a JSON file."""
         try:
             return cls.from_plain(json.loads(path.read_text(encoding="utf-8")))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InvalidValue(f"{path} is not JSON ({error})") from error
 
     def check(self) -> None:
         """Build what is cheap to build, so that bad values are said before data are read or weights allocated."""
+        self.data.require()
+        self.game.require()
+        self.source.require(("real", "labels"))
+        self.oracle.require(("source",))
         self.rule.build()
         for part in self.averages.values():
             part.build()
         for name, part in self.bases.items():
-            _build_base(part, [nn.Parameter(torch.zeros(1))], f"bases.{name}")
+            _try_base(part, f"bases.{name}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InvalidValue("device is 'cuda': torch sees no CUDA device here, expected 'cpu'")
 
@@ -140,7 +157,8 @@ class Recipe:
         if hasattr(source, "to"):
             source.to(self.device)
         if isinstance(game, Adversarial):
-            game.check(source.take(torch.arange(2)) if source.size else _peek(source))
+            with source.rewound():
+                game.check(source.sample(oracle.batch if hasattr(oracle, "batch") else 2))
         if set(self.bases) != set(game.players):
             raise InvalidValue(f"bases are for {sorted(self.bases)}: expected one for each of {sorted(game.players)}")
         optimizers = {n: _build_base(self.bases[n], game.parameters(n), f"bases.{n}") for n in game.players}
@@ -176,11 +194,15 @@ def _build_base(part: Part[Optimizer], params: list[nn.Parameter], where: str) -
         raise InvalidValue(f"{where}: {error}") from error
 
 
-def _peek(source: Source) -> Any:
-    state = source.state_dict()
-    sample = source.sample(2)
-    source.load_state_dict(state)
-    return sample
+def _try_base(part: Part[Optimizer], where: str) -> None:
+    """One step on a dummy parameter: an optimiser that wants a closure is found out here."""
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = _build_base(part, [parameter], where)
+    parameter.grad = torch.zeros(1)
+    try:
+        optimizer.step()
+    except TypeError as error:
+        raise InvalidType(f"{where}: {error}; expected an optimiser whose step needs no closure") from error
 
 
 def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from manypaths.errors import InvalidValue
 from manypaths.files import remove_leftovers, write_atomically
 
-State = Literal["running", "interrupted", "finished", "diverged"]
+State = Literal["running", "interrupted", "finished", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,13 @@ class RunDirectory:
 
     def rewind(self, step: int) -> None:
         """Drop what was written after ``step``, the step of the checkpoint that a resumed run goes on from."""
-        remove_leftovers(self.path)
+        for folder in (self.path, self.samples):
+            remove_leftovers(folder)
         kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
         write_atomically(self.metrics, "".join(kept))
         for image in self.samples.glob("*.png"):
-            if int(image.stem.rpartition("-")[2]) > step:
+            taken = re.fullmatch(r".+-(\d+)", image.stem)
+            if taken and int(taken[1]) > step:
                 image.unlink()
 
     def write_status(self, status: Status) -> None:

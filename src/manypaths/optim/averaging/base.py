@@ -64,4 +64,5 @@ class Average(ABC):
         return {"count": self.count, "mean": self._mean}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.count, self._mean = state["count"], state["mean"]
+        self.count = state["count"]
+        self._mean = None if state["mean"] is None else clone(state["mean"])

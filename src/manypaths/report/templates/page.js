@@ -40,7 +40,8 @@
     const box = card(parent, title);
     const tables = curves.map((c) => {
       const order = c.x.map((_, i) => i).sort((a, b) => c.x[a] - c.x[b]);
-      return [order.map((i) => c.x[i]), order.map((i) => c.y[i])];
+      // Joining keeps one value per x of a table, so equal ones are told apart by less than a pixel.
+      return [order.map((i, rank) => c.x[i] * (1 + rank * 1e-7)), order.map((i) => c.y[i])];
     });
     const positive = curves.every((c) => c.y.every((v) => v === null || v > 0));
     const axisStyle = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "12px sans-serif" };

@@ -1,0 +1,160 @@
+"""Gradients that autograd shares, leaves out or draws noise for: each once gave silently wrong sums."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.base import Game
+from manypaths.games.source import Index, IndexSource
+from manypaths.games.vectors import flat
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.base import Bases
+from manypaths.oracles.full import Full
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.svrg import SVRG
+from manypaths.rules.extragradient import Extragradient
+from manypaths.rules.simultaneous import Simultaneous
+from manypaths.testing.conformance import check_pure, mean_error, small_gan, small_source
+from manypaths.training import Training
+
+N = 10
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
+
+
+def game_of(loss) -> Game:
+    return Game.from_losses({"p": loss}, {"p": Two()})
+
+
+def shared(sample, p):
+    return ((p.a + p.b - sample.index.double().mean()) ** 2).sum() / 2  # one gradient tensor for both
+
+
+def either(sample, p):
+    return sum((p.a if i < N // 2 else p.b).sum() * (i + 1.0) for i in sample.index.tolist()) / len(sample)
+
+
+@pytest.mark.parametrize("loss", [shared, either])
+def test_full_and_svrg_are_exact(loss) -> None:
+    game = game_of(loss)
+    expected = flat(game.gradients(Index(torch.arange(N))))
+    full = Full(IndexSource(N), chunk=3)
+    full.bind(game)
+    assert (flat(full(game, full.draw())) - expected).norm() < 1e-12
+    oracle = SVRG(IndexSource(N), batch=2)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    game.move_to({"p": [w + 0.5 for w in game.point()["p"]]})
+    estimates = [flat(oracle(game, Index(torch.tensor([i])))) for i in range(N)]
+    moved = flat(game.gradients(Index(torch.arange(N))))
+    assert (torch.stack(estimates).mean(0) - moved).norm() < 1e-12
+
+
+def test_clipping_a_shared_gradient() -> None:
+    game = game_of(shared)
+    start = flat(game.point())
+    bases = Bases({"p": torch.optim.SGD(game.parameters("p"), lr=1.0)}, clip=1.0)
+    bases.apply(game, game.gradients(Index(torch.tensor([9]))))
+    assert float((flat(game.point()) - start).norm()) == pytest.approx(1.0, rel=1e-5)
+
+
+class Noisy(nn.Module):
+    """A critic whose dropout is a function, not a module."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1).double()
+
+    def forward(self, x):
+        return self.linear(nn.functional.dropout(x, 0.4)).flatten()
+
+
+def test_noise_of_any_kind_repeats_and_couples_the_samples() -> None:
+    game, source = Adversarial(small_gan().generator, Noisy(), objective=NonSaturating()), small_source()
+    check_pure(game, source.sample(8))
+    assert not game.couples_samples
+    oracle = SVRG(source, batch=8)
+    assert "the samples of a batch are coupled" in oracle.bind(game)
+    oracle.take_snapshot(game)
+    game.move_to({n: [w + 0.1 for w in ws] for n, ws in game.point().items()})
+    assert mean_error(game, oracle) < 1e-12
+    before = torch.get_rng_state()
+    game.gradients(source.sample(8))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_separate_moments_do_not_survive_loading() -> None:
+    game = small_gan()
+    bases = {n: torch.optim.Adam(game.parameters(n), lr=1e-2) for n in game.players}
+    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(moments="separate"), bases)
+    state = copy.deepcopy(training.state_dict())
+    ends = []
+    for _ in range(2):
+        training.load_state_dict(copy.deepcopy(state))
+        for _ in range(3):
+            training.step()
+        ends.append(flat(game.point()))
+    assert torch.equal(*ends)
+
+
+def test_unlisted_buffers_are_saved() -> None:
+    game = small_gan()
+    game.critic.register_buffer("hidden", torch.zeros(1), persistent=False)
+    state = copy.deepcopy(game.state_dict())
+    game.critic.hidden += 3
+    game.load_state_dict(state)
+    assert float(game.critic.hidden) == 0.0
+
+
+class Conditional(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.embed, self.linear = nn.Embedding(3, 4).double(), nn.Linear(inputs + 4, outputs).double()
+
+    def forward(self, x, label):
+        out = self.linear(torch.cat([x, self.embed(label)], 1))
+        return out.flatten() if self.linear.out_features == 1 else out
+
+
+def test_conditional_games_hand_the_labels_to_both_networks() -> None:
+    from manypaths.errors import InvalidValue
+    from manypaths.games.paired import PairedSource
+    from manypaths.penalties.interpolated import Interpolated
+
+    real = torch.randn(30, 2, dtype=torch.float64)
+    nets = Conditional(4, 2), Conditional(2, 1)
+    game = Adversarial(*nets, objective=NonSaturating(), penalties=[Interpolated()], conditional=True)
+    source = PairedSource(real, torch.arange(30) % 3, latent=4)
+    sample = source.sample(8)
+    check_pure(game, sample)
+    other = type(sample)(sample.real, sample.latent, sample.seed, (sample.label + 1) % 3)
+    assert not torch.equal(flat(game.gradients(sample)), flat(game.gradients(other)))
+    with pytest.raises(InvalidValue, match="its source has no labels"):
+        game.gradients(PairedSource(real, latent=4).sample(8))
+
+
+def test_settings_without_effect_are_refused() -> None:
+    from manypaths.errors import InvalidType, InvalidValue
+    from manypaths.rules.alternating import Alternating
+
+    game = small_gan()
+    bases = {n: torch.optim.SGD(game.parameters(n), lr=1e-2) for n in game.players}
+    oracle = Stochastic(small_source(), batch=8)
+    with pytest.raises(InvalidType, match="restarts at snapshots and Stochastic takes none"):
+        Training(game, oracle, Simultaneous(), bases, averages=Uniform(restart=0.1))
+    with pytest.raises(InvalidValue, match="unknown player 'discriminator'"):
+        Training(game, oracle, Alternating(("discriminator", "generator")), bases)
+    with pytest.raises(InvalidValue, match="generator would never move"):
+        Training(game, oracle, Alternating(("critic",)), bases)
+    with pytest.raises(InvalidType, match="expected one average, or a mapping"):
+        Training(game, oracle, Simultaneous(), bases, averages=[Uniform()])
