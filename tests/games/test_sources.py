@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.paired import PairedSource
+from manypaths.games.pixels import to_float, to_uint8
 from manypaths.games.source import Source
 
 IMAGES = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -22,6 +23,15 @@ def test_images_are_in_the_model_range_and_paired_with_latents() -> None:
     again = source.take(torch.tensor([7]))
     assert torch.equal(sample.latent[1], again.latent[0])
     assert torch.equal(sample.seed[1], again.seed[0])
+
+
+def test_pixels_go_there_and_back() -> None:
+    every = torch.arange(256, dtype=torch.uint8)
+    for pixels, low in (("symmetric", -1.0), ("unit", 0.0)):
+        floats = to_float(every, pixels)
+        assert float(floats[0]) == low
+        assert float(floats[255]) == 1.0
+        assert torch.equal(to_uint8(floats, pixels), every)
 
 
 def test_all_visits_every_summand_once() -> None:

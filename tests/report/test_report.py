@@ -46,7 +46,7 @@ def make_run(path: Path, *, steps: int = 40, ratio: float | None = 0.5) -> Path:
             }
         )
     for step in (0, 20, 40):
-        image = torch.linspace(-1, 1, 64).reshape(1, 1, 8, 8).expand(20, 1, 8, 8)
+        image = torch.arange(0, 256, 4, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(20, 1, 8, 8)
         (directory.samples / f"last-{step:07d}.png").write_bytes(grid_png(image, columns=5))
     directory.write_status(Status("diverged", steps, "at step 40, the loss of critic is nan"))
     return path

@@ -154,7 +154,7 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
         def forward(self, data):
             return super().forward(data)[:, None]
 
-    with pytest.raises(InvalidValue, match=r"returned shape \(2, 1\) for a batch of 2: expected \(2,\)"):
+    with pytest.raises(InvalidValue, match=r"returned shape \(64, 1\) for a batch of 64: expected \(64,\)"):
         Run(tiny.with_({"game.critic": Part(Column, shape=(1, 8, 8))}), tmp_path / "r")
     assert not (tmp_path / "r").exists(), "nothing is left behind"
 
@@ -162,11 +162,11 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"game.generator.latent": 7}, "the generator does not take latents of shape (2, 4)"),
+        ({"game.generator.latent": 7}, "the generator does not take latents of shape (64, 4)"),
         ({"game.generator.size": 28}, "the generator makes data of shape (1, 28, 28) and the data set's is (1, 8, 8)"),
         ({"game.critic.size": 28}, "the critic does not take data of shape (1, 8, 8)"),
         ({"oracle.batch": 5000}, "batch is 5000: expected at most the 1797 summands"),
-        ({"source.latents": "fresh"}, "SVRG needs a finite sum and PairedSource is infinite"),
+        ({"source.latents": "fresh"}, "SVRG needs a finite sum and latents='fresh' makes this source infinite"),
         ({"averages.uniform.of": "half"}, "use Extragradient(keep_half=True)"),
     ],
 )

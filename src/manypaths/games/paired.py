@@ -11,6 +11,7 @@ from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.fields import check_arguments
 from manypaths.games.gan_sample import GanSample
+from manypaths.games.pixels import Pixels, to_float
 from manypaths.games.source import FiniteSource
 from manypaths.randomness import generator_for, seed_for
 
@@ -23,7 +24,7 @@ class PairedSource(FiniteSource):
     latents and the source is infinite: the usual GAN, for oracles that need no finite sum.
 
     Args:
-        real: (N, ...); uint8 images are stored as they are and become float in [-1, 1] when they are drawn.
+        real: (N, ...); uint8 images are stored as they are and become floats when they are drawn.
         labels: (N,) class indices or ``None``.
         latent: length of a latent vector, drawn from N(0, I).
         latents: ``"paired"`` (finite) or ``"fresh"`` (infinite).
@@ -31,6 +32,8 @@ class PairedSource(FiniteSource):
             full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
             biases the estimate and is here to be compared with.
         order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
+        pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
+            code, under a tanh generator).
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class PairedSource(FiniteSource):
         latents: Literal["paired", "fresh"] = "paired",
         redraw: Literal["refresh", "never", "traversal"] = "refresh",
         order: Literal["independent", "shuffled"] = "independent",
+        pixels: Pixels = "symmetric",
         seed: int = 0,
     ):
         check_arguments(PairedSource, locals())
@@ -49,6 +53,7 @@ class PairedSource(FiniteSource):
             raise InvalidValue("there are no data: expected at least one")
         if labels is not None and len(labels) != len(real):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
+        self.pixels: Pixels = pixels
         self.real, self.labels, self.latent = real, labels, latent
         self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
         self.count = len(real)
@@ -109,7 +114,7 @@ class PairedSource(FiniteSource):
     def _sample(self, index: Tensor, latent: Tensor, seeds: Tensor) -> GanSample:
         index = index.to(self.real.device)
         label = None if self.labels is None else self.labels[index]
-        real = to_model_range(self.real[index])
+        real = to_float(self.real[index], self.pixels)
         return GanSample(real, latent.to(real.device, floating(real)), seeds.to(real.device), label)
 
     def _infinite(self, what: str) -> InvalidType:
@@ -132,11 +137,6 @@ class PairedSource(FiniteSource):
 
     def _partition_generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(seed_for(self.seed, "partition", self._redraws))
-
-
-def to_model_range(images: Tensor) -> Tensor:
-    """uint8 in [0, 255] to float in [-1, 1]; everything else is left alone."""
-    return images.to(torch.get_default_dtype()).div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
 def floating(real: Tensor) -> torch.dtype:

@@ -12,7 +12,8 @@ from torch.utils.data import SequentialSampler
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.gan_sample import GanSample
-from manypaths.games.paired import floating, to_model_range
+from manypaths.games.paired import floating
+from manypaths.games.pixels import to_float
 from manypaths.games.source import Source
 from manypaths.randomness import generator_for
 
@@ -45,7 +46,7 @@ class LoaderSource(Source):
         real, label = (
             (batch[0], batch[1] if len(batch) > 1 else None) if isinstance(batch, (tuple, list)) else (batch, None)
         )
-        real = to_model_range(real)
+        real = to_float(real)
         latent = torch.randn(n, self.latent, generator=self.generator).to(floating(real))
         return GanSample(real, latent, torch.randint(1 << 62, (n,), generator=self.generator), label)
 

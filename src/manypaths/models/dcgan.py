@@ -11,6 +11,8 @@ from manypaths.fields import check_arguments
 from manypaths.models.layers import Norm, norm_layer
 
 Size = Literal[8, 28]
+Init = Literal["dcgan", "torch"]
+"""N(0, 0.02^2) weights as in the DCGAN paper, or what torch's layers do on their own."""
 
 # Per layer: (kernel, stride, padding) and the width multiplier of the generator's output / the critic's input.
 _UP = {
@@ -38,6 +40,7 @@ class DcganGenerator(nn.Module):
         latent: fields.PositiveInt = 128,
         width: fields.PositiveInt = 128,
         norm: Norm = "batch",
+        init: Init = "dcgan",
     ):
         super().__init__()
         check_arguments(DcganGenerator, locals())
@@ -49,7 +52,8 @@ class DcganGenerator(nn.Module):
             layers += [*norm_layer(norm, outputs), nn.ReLU()] if factor else [nn.Tanh()]
             inputs = outputs
         self.layers = nn.Sequential(*layers)
-        _initialise(self)
+        if init == "dcgan":
+            _initialise(self)
 
     def forward(self, latent: Tensor) -> Tensor:
         return self.layers(latent[:, :, None, None])
@@ -69,6 +73,7 @@ class DcganCritic(nn.Module):
         channels: fields.PositiveInt = 1,
         width: fields.PositiveInt = 64,
         norm: Norm = "batch",
+        init: Init = "dcgan",
     ):
         super().__init__()
         check_arguments(DcganCritic, locals())
@@ -81,7 +86,8 @@ class DcganCritic(nn.Module):
                 layers += [*(norm_layer(norm, outputs) if i else []), nn.LeakyReLU(0.2)]
             inputs = outputs
         self.layers = nn.Sequential(*layers)
-        _initialise(self)
+        if init == "dcgan":
+            _initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images).flatten()

@@ -1,4 +1,4 @@
-"""The SVRE paper's MNIST experiment: its networks, batch and learning rates."""
+"""The SVRE paper's MNIST experiment: its networks, batch, learning rates, and pixels in [0, 1] under a tanh."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _common() -> dict[str, Any]:
         "data": Part(Mnist),
         "game": Part(
             Adversarial,
-            generator=Part(DcganGenerator, size=28, latent=128, width=128),
-            critic=Part(DcganCritic, size=28, width=64),
+            generator=Part(DcganGenerator, size=28, latent=128, width=128, init="torch"),
+            critic=Part(DcganCritic, size=28, width=64, init="torch"),
             objective=Part(NonSaturating),
         ),
         "steps": 100_000,
@@ -39,7 +39,7 @@ def svre() -> Recipe:
     return Recipe(
         name="mnist-svre",
         **_common(),
-        source=Part(PairedSource, latent=128),
+        source=Part(PairedSource, latent=128, pixels="unit"),
         oracle=Part(SVRG, batch=50, refresh="svre"),
         rule=Part(Extragradient),
         bases={"critic": Part(SGD, lr=1e-2), "generator": Part(SGD, lr=1e-2)},
@@ -52,7 +52,7 @@ def adam() -> Recipe:
     return Recipe(
         name="mnist-adam",
         **_common(),
-        source=Part(PairedSource, latent=128, latents="fresh"),
+        source=Part(PairedSource, latent=128, latents="fresh", pixels="unit"),
         oracle=Part(Stochastic, batch=50),
         rule=Part(Alternating, order=("critic", "generator")),
         bases={name: Part(Adam, lr=1e-4, betas=(0.5, 0.999)) for name in ("critic", "generator")},

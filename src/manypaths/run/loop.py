@@ -14,6 +14,7 @@ import torch
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
 from manypaths.games.paired import PairedSource
+from manypaths.games.pixels import to_uint8
 from manypaths.games.step import StepInfo
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.randomness import seed_for
@@ -148,7 +149,7 @@ class Run:
         ready = [name for name, average in self.training.averages.items() if average.count]
         for which in (LAST, *ready):
             with evaluated(self.training, which, latent=source.latent, seed=self.recipe.seed) as generator:
-                png = grid_png(generate(generator, z), columns=10)
+                png = grid_png(to_uint8(generate(generator, z), source.pixels), columns=10)
             write_atomically(self.directory.samples / f"{which}-{self.training.steps:07d}.png", png)
 
     def save(self) -> None:
