@@ -29,6 +29,7 @@ from manypaths.rules.alternating import Alternating as Alternating
 from manypaths.rules.base import Rule as Rule
 from manypaths.rules.extragradient import Extragradient as Extragradient
 from manypaths.rules.simultaneous import Simultaneous as Simultaneous
+from manypaths.run.export import load as load
 from manypaths.run.loop import Run as Run
 from manypaths.run.recipe import Recipe as Recipe
 from manypaths.training import Training as Training

@@ -111,6 +111,44 @@ def run(
 
 
 @app.command()
+def evaluate(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    samples: Annotated[int, typer.Option(help="Generated images.")] = 5000,
+    net: Annotated[str | None, typer.Option(help="Feature net; the data set's own CNN by default.")] = None,
+    average: Annotated[str | None, typer.Option(help="Only this: `last` or an average's name.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets live (default: $MANYPATHS_DATA).")] = None,
+) -> None:
+    """Score a run: Inception Score, Frechet distance, label histogram, of its last iterate and of each average.
+
+    Writes `evaluation.json`, generated images as `samples-*.npz` and `samples-*.png`, and the generators as
+    safetensors (`manypaths.load`). The feature net is trained on the data set once and cached.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    if data_dir is not None:
+        os.environ["MANYPATHS_DATA"] = str(data_dir)
+    from manypaths.run.loop import Run
+    from manypaths.run.recipe import Recipe
+    from manypaths.run.scoring import Scorer
+    from manypaths.run.scoring import evaluate as evaluate_run
+
+    if not (directory / "recipe.json").exists():
+        raise InvalidValue(f"{directory} holds no run: expected a directory with a recipe.json")
+    recipe = Recipe.read(directory / "recipe.json")
+    scorer = Scorer(recipe, net=net, samples=samples)
+    work = Run.opened(directory)
+    rows = evaluate_run(work.directory, work.training, scorer, average)
+    work.export()
+    table = Table("generator", "metric", "value", title=f"{directory}, step {work.training.steps}")
+    for row in rows:
+        spread = f" ± {row['deviation']:.3f}" if row["deviation"] is not None else ""
+        table.add_row(row["generator"], row["metric"], f"{row['value']:.4f}{spread}")
+    Console().print(table)
+    typer.echo(f"{rows[0]['samples']} samples; net: {rows[0]['net']}; reference: {scorer.about}")
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),

@@ -36,6 +36,10 @@ class DataSet(ABC):
     def load(self) -> Data:
         """Read everything into memory, checked; ``MissingData`` when it is neither on disk nor to be had."""
 
+    def reference(self) -> DataSet:
+        """The images that scores compare with: held out where the data set holds some out."""
+        return self
+
 
 def data_directory() -> Path:
     """``$MANYPATHS_DATA``, or ``~/.cache/manypaths``."""

@@ -45,6 +45,9 @@ class Mnist(DataSet):
     def __post_init__(self) -> None:
         fields.check(self)
 
+    def reference(self) -> Mnist:
+        return Mnist(split="test")
+
     def load(self) -> Data:
         images, labels = (read_idx(_find(name, md5)) for name, md5 in _FILES[self.split])
         if len(images) != len(labels):

@@ -19,11 +19,13 @@ from manypaths.games.step import StepInfo
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.randomness import seed_for
 from manypaths.run import checkpoint
-from manypaths.run.evaluation import LAST, evaluated, generate, latents
+from manypaths.run.evaluation import evaluated, generate, latents
+from manypaths.run.export import export_generators, ready
 from manypaths.run.interrupt import Interrupt
 from manypaths.run.pictures import grid_png
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory, Status
+from manypaths.run.scoring import Scorer
 from manypaths.run.tracking import Tracker, tensorboard
 
 
@@ -34,7 +36,7 @@ class Run:
     was resumed, at any step, equals the uninterrupted one bit for bit.
     """
 
-    def __init__(self, recipe: Recipe, path: Path, *, resume: bool = False, command: str = ""):
+    def __init__(self, recipe: Recipe, path: Path, *, resume: bool = False, command: str = "", read_only: bool = False):
         self.directory = RunDirectory(path)
         self.command = command
         recipe = dataclasses.replace(recipe, threads=recipe.threads or torch.get_num_threads())
@@ -47,10 +49,21 @@ class Run:
         torch.manual_seed(seed_for(recipe.seed, "global"))
         self.training = recipe.build()
         self.seconds = 0.0
+        self._scores: Scorer | None = None
+        if recipe.evaluate_every:
+            self._scorer()  # a missing net or data set is said before training starts
         if resume:
-            self._load()
+            self._load(read_only=read_only)
         else:
             self.directory.create(recipe.to_plain(), command)
+
+    @classmethod
+    def opened(cls, path: Path) -> Run:
+        """The run in a directory, at its last checkpoint, to be looked at: nothing is written."""
+        run = cls(Recipe.read(RunDirectory(path).recipe), path, resume=True, read_only=True)
+        if not run.directory.checkpoint.exists():
+            raise InvalidValue(f"{path} has no checkpoint yet: expected a run that has begun")
+        return run
 
     @property
     def evaluations(self) -> int:
@@ -104,9 +117,9 @@ class Run:
                     status = self._diverged(trouble)
                     break
                 at = training.steps
-                if at % recipe.log_every == 0 or self._noise_due() or self.finished():
+                if at % recipe.log_every == 0 or self._measures() or self.finished():
                     self._report(info, trackers)
-                if recipe.samples_every and (at % recipe.samples_every == 0 or self.finished()):
+                if self._due(recipe.samples_every):
                     self.draw_samples()
                 if at % recipe.checkpoint_every == 0:
                     self.save()
@@ -116,6 +129,8 @@ class Run:
         if status is None:
             self.save()
             status = Status("finished", training.steps)
+        if status.state != "diverged":
+            self.export()
         return status
 
     def row(self, info: StepInfo) -> dict[str, Any]:
@@ -127,14 +142,23 @@ class Run:
             "seconds": round(self.seconds, 3),
             "loss": {name: float(loss) for name, loss in info.losses.items()},
         }
-        if self._noise_due():
+        if self._due(self.recipe.evaluate_every):
+            row["score"] = self._scorer().row(self.training)
+        if self._due(self.recipe.noise_every):
             noise = gradient_noise(self.training.game, self.training.oracle, draws=self.recipe.noise_draws)
             row["noise"] = {name: dataclasses.asdict(value) for name, value in noise.items()}
         return row
 
-    def _noise_due(self) -> bool:
-        every = self.recipe.noise_every
-        return bool(every) and self.training.steps % every == 0
+    def _due(self, every: int) -> bool:
+        return bool(every) and (self.training.steps % every == 0 or self.finished())
+
+    def _measures(self) -> bool:
+        return self._due(self.recipe.noise_every) or self._due(self.recipe.evaluate_every)
+
+    def _scorer(self) -> Scorer:
+        if self._scores is None:
+            self._scores = Scorer(self.recipe, samples=self.recipe.evaluate_samples)
+        return self._scores
 
     def draw_samples(self) -> None:
         """A grid of fixed latents, by the last iterate and by each average."""
@@ -146,11 +170,16 @@ class Run:
         ):
             return
         z = latents(100, source.latent, self.recipe.seed, "grid")
-        ready = [name for name, average in self.training.averages.items() if average.count]
-        for which in (LAST, *ready):
+        for which in ready(self.training):
             with evaluated(self.training, which, latent=source.latent, seed=self.recipe.seed) as generator:
                 png = grid_png(to_uint8(generate(generator, z), source.pixels), columns=10)
             write_atomically(self.directory.samples / f"{which}-{self.training.steps:07d}.png", png)
+
+    def export(self) -> None:
+        """Write the generators as they are evaluated (``manypaths.load``)."""
+        source = self.training.oracle.source
+        if isinstance(source, PairedSource) and "generator" in self.training.game.players:
+            export_generators(self.directory, self.training, latent=source.latent, seed=self.recipe.seed)
 
     def save(self) -> None:
         """Checkpoint now."""
@@ -192,7 +221,7 @@ class Run:
             raise InvalidType(f"{self.directory.path} is a run of another recipe: {differences[0]}{more}")
         return recipe
 
-    def _load(self) -> None:
+    def _load(self, *, read_only: bool) -> None:
         if self.directory.checkpoint.exists():
             state = checkpoint.load(self.directory.checkpoint)
             if differences := self.recipe.differences(Recipe.from_plain(state["recipe"])):
@@ -200,5 +229,7 @@ class Run:
             self.training.load_state_dict(state["training"])
             self.seconds = state["seconds"]
             torch.set_rng_state(state["torch"])
+        if read_only:
+            return
         self.directory.rewind(self.training.steps)
         self.directory.write_recipe(self.recipe.to_plain())

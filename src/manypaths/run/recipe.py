@@ -27,7 +27,17 @@ from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
 from manypaths.training import Training
 
-OUTPUT_ONLY = ("steps", "evaluations", "log_every", "noise_every", "noise_draws", "samples_every", "checkpoint_every")
+OUTPUT_ONLY = (
+    "steps",
+    "evaluations",
+    "log_every",
+    "noise_every",
+    "noise_draws",
+    "samples_every",
+    "checkpoint_every",
+    "evaluate_every",
+    "evaluate_samples",
+)
 """Settings that do not change a trajectory, only its length and what is written about it."""
 
 
@@ -53,8 +63,10 @@ class Recipe:
         seed: of everything random; the source and the oracle follow it unless they set a ``seed`` of their own.
         threads: torch's intra-op threads, part of the recipe because sums depend on them; none takes torch's own.
         device: where the networks and the data live.
-        log_every, noise_every, samples_every, checkpoint_every: in steps; 0 switches noise and samples off.
+        log_every, noise_every, samples_every, checkpoint_every, evaluate_every: in steps; 0 switches noise, samples
+            and scores off.
         noise_draws: mini-batches per measurement of the gradient noise.
+        evaluate_samples: generated images per score.
     """
 
     name: str
@@ -76,6 +88,8 @@ class Recipe:
     noise_draws: fields.PositiveInt = 8
     samples_every: fields.NonNegativeInt = 100
     checkpoint_every: fields.PositiveInt = 100
+    evaluate_every: fields.NonNegativeInt = 0
+    evaluate_samples: fields.PositiveInt = 5000
 
     def __post_init__(self) -> None:
         for part in ("data", "source", "game", "oracle", "rule"):

@@ -1,0 +1,57 @@
+"""The trained generator on its own: safetensors and plain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from manypaths.errors import InvalidValue, unknown_name
+from manypaths.run.evaluation import LAST, evaluated
+from manypaths.run.recipe import Recipe
+from manypaths.run.record import RunDirectory
+from manypaths.training import Training
+
+
+def export_generators(directory: RunDirectory, training: Training, *, latent: int, seed: int) -> None:
+    """Write ``generator-<which>.safetensors`` for the last iterate and for each average, as they are evaluated."""
+    from safetensors.torch import save
+
+    from manypaths.files import write_atomically
+
+    for which in ready(training):
+        with evaluated(training, which, latent=latent, seed=seed) as generator:
+            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+            write_atomically(weights_file(directory, which), save(tensors, {"step": str(training.steps)}))
+
+
+def ready(training: Training) -> list[str]:
+    """The last iterate and the averages that have seen at least one point."""
+    return [LAST, *(name for name, average in training.averages.items() if average.count)]
+
+
+def weights_file(directory: RunDirectory, which: str) -> Path:
+    return directory.path / f"generator-{which}.safetensors"
+
+
+def load(run: str | Path, average: str = LAST) -> nn.Module:
+    """The generator of a run, in eval mode: ``load("runs/digits-svre", average="ema")``.
+
+    ``average`` is ``"last"`` or the name of one of the run's averages, whose BatchNorm statistics were recomputed. It
+    maps latents (N, latent) to data in the range that the run's ``source.pixels`` says.
+    """
+    from safetensors.torch import load_file
+
+    directory = RunDirectory(Path(run))
+    if not directory.exists():
+        raise InvalidValue(f"{run} holds no run: expected a directory with a recipe.json")
+    prefix, suffix = "generator-", ".safetensors"
+    found = {p.name[len(prefix) : -len(suffix)]: p for p in directory.path.glob(f"{prefix}*{suffix}")}
+    if not found:
+        raise InvalidValue(f"{run} has no exported generator yet: let it finish, or run manypaths evaluate {run}")
+    if average not in found:
+        raise unknown_name("average", average, found)
+    recipe = Recipe.read(directory.recipe)
+    generator = recipe.game.settings["generator"].build()
+    generator.load_state_dict(load_file(found[average]))
+    return generator.eval()
