@@ -41,7 +41,7 @@ def install_torch(pip: list[str], python: Path) -> str | None:
         return None
     pinned = re.search(r"^torch==([\w.]+)", (ROOT / "constraints.txt").read_text(), re.M)
     assert pinned, "constraints.txt pins no torch"
-    choice = os.environ.get("TORCH", "auto")
+    choice = os.environ.get("TORCH") or "auto"  # make exports it empty
     if choice not in ("auto", "cpu", "cuda"):
         return f"TORCH is {choice!r}: expected auto, cpu or cuda"
     index = ["--index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
