@@ -20,7 +20,7 @@ demo: .venv/.stamp ## train SVRE and alternating Adam on real digits, and write 
 	@echo "the page:"
 	@$(BIN)/manypaths report runs/demo/digits-svre runs/demo/digits-adam --out runs/demo/report.html
 
-DEMO_EVALUATIONS ?= 1500000
+DEMO_EVALUATIONS ?= 1200000
 
 test: .venv/.stamp ## the default test suite
 	$(BIN)/python -m pytest

@@ -25,7 +25,7 @@ LAYERS = {
     "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "run"],
     "testing": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "report": ["errors", "files", "run.record"],
-    "cli": [*BELOW, "recipes", "run", "report"],
+    "cli": [*BELOW, "recipes", "run", "report", "testing"],
     "__init__": ["_exports"],
 }
 

@@ -72,6 +72,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The run directory; `runs/RECIPE` by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the directory.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets live (default: $MANYPATHS_DATA).")] = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Check the game for known mistakes and stop.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
     """Train a recipe.
@@ -95,6 +96,12 @@ def run(
     chosen = chosen.with_(changes)
     if show:
         typer.echo(json.dumps(chosen.to_plain(), indent=2))
+        return
+    if audit:
+        from manypaths.testing.audit import audit as examine
+
+        training = chosen.build()
+        typer.echo(str(examine(training.game, training.oracle.source)))
         return
     path = out or home or Path("runs") / chosen.name
     work = Run(chosen, path, resume=resume, command=shlex.join(["manypaths", *sys.argv[1:]]))

@@ -178,12 +178,15 @@ class Game(ABC):
 
     @contextlib.contextmanager
     def _seeded(self, sample: Any) -> Iterator[None]:
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(_seed_of(sample))
-            fresh = torch.get_rng_state()
+        generators, seed = _global_generators(self.device), _seed_of(sample)
+        saved = [generator.get_state() for generator in generators]
+        fresh = [generator.manual_seed(seed).get_state() for generator in generators]
+        try:
             yield
-            self._noisy = not torch.equal(fresh, torch.get_rng_state())
+            self._noisy = any(not torch.equal(g.get_state(), f) for g, f in zip(generators, fresh, strict=True))
+        finally:
+            for generator, state in zip(generators, saved, strict=True):
+                generator.set_state(state)
 
 
 class _FromLosses(Game):
@@ -204,6 +207,13 @@ class _FromLosses(Game):
 
 
 _UNLISTED = "unlisted:"
+
+
+def _global_generators(device: torch.device) -> list[torch.Generator]:
+    """Torch's own generators that an evaluation on ``device`` may draw from."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]
 
 
 def _seed_of(sample: Any) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manypaths.errors import InvalidValue
 from manypaths.files import write_atomically
-from manypaths.report.reading import AXES, RunRecord, data_uri, differences, read_run, thinned
+from manypaths.report.reading import AXES, RunRecord, data_uri, differences, groups, read_run, thinned
 
 _MOST_GRIDS = 12
 
@@ -37,8 +37,10 @@ def render(runs: list[RunRecord]) -> str:
         title=" · ".join(run.name for run in runs),
         runs=runs,
         axes=AXES,
+        scored=any("score" in row for run in runs for row in run.rows),
+        seeds={run.name: run.recipe.get("seed") for run in runs},
         table=[(path, [_show(v) for v in values]) for path, values in differences(runs)],
-        data=_embed({"runs": [_plain(run) for run in runs], "axes": AXES}),
+        data=_embed({"runs": [_plain(run) for run in runs], "groups": groups(runs), "axes": AXES}),
         charts_js=_text("vendor/uPlot.iife.min.js"),
         charts_css=_text("vendor/uPlot.min.css"),
         css=_text("templates/page.css"),
@@ -51,7 +53,7 @@ def _plain(run: RunRecord) -> dict[str, Any]:
         which: [{"step": step, "image": data_uri(by_step[step])} for step in thinned(sorted(by_step), _MOST_GRIDS)]
         for which, by_step in sorted(run.samples.items(), key=lambda item: (item[0] != "last", item[0]))
     }
-    return {"name": run.name, "rows": run.rows, "samples": pictures}
+    return {"name": run.name, "command": run.command, "rows": run.rows, "samples": pictures}
 
 
 def _embed(data: Any) -> str:

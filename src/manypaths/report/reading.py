@@ -76,6 +76,21 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: data}
 
 
+def groups(runs: list[RunRecord]) -> list[dict[str, Any]]:
+    """Runs that differ in their seed alone, drawn as one band: ``[{"name": ..., "runs": [0, 2, 4]}]``."""
+    found: dict[str, list[int]] = {}
+    for i, run in enumerate(runs):
+        recipe = {key: value for key, value in run.recipe.items() if key not in ("seed", "name")}
+        found.setdefault(json.dumps(recipe, sort_keys=True), []).append(i)
+    names = [str(runs[members[0]].recipe.get("name", runs[members[0]].name)) for members in found.values()]
+    result = []
+    for name, members in zip(names, found.values(), strict=True):
+        alone = runs[members[0]].name
+        label = f"{name}, {len(members)} seeds" if len(members) > 1 else alone
+        result.append({"name": label, "runs": members})
+    return result
+
+
 def differences(runs: list[RunRecord]) -> list[tuple[str, list[Any]]]:
     """The settings in which the runs differ, with each run's value (``None`` where it has none)."""
     paths = list(dict.fromkeys(path for run in runs for path in run.settings))

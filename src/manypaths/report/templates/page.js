@@ -1,9 +1,10 @@
 "use strict";
 (() => {
-  const { runs, axes } = JSON.parse(document.getElementById("data").textContent);
+  const { runs, groups, axes } = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-  const color = (i) => css(`--run-${i % 6}`);
+  const groupOf = (run) => groups.findIndex((group) => group.runs.includes(run));
+  const color = (run) => css(`--run-${groupOf(run) % 6}`);
   let axis = "evaluations";
   let charts = [];
 
@@ -55,7 +56,7 @@
       ],
       series: [{}, ...curves.map((c) => ({
         stroke: c.faint ? color(c.run) + "40" : color(c.run),
-        width: c.faint ? 1 : 2, spanGaps: true,
+        width: c.edge ? 0 : c.faint ? 1 : 2, spanGaps: true,
         dash: c.dash,
         paths: c.points ? () => null : undefined,
         points: { show: Boolean(c.points), size: 6, fill: color(c.run), stroke: color(c.run) },
@@ -66,8 +67,34 @@
         u.ctx.save(); u.ctx.strokeStyle = css("--soft"); u.ctx.setLineDash([4, 4]); u.ctx.beginPath();
         u.ctx.moveTo(u.bbox.left, y); u.ctx.lineTo(u.bbox.left + u.bbox.width, y); u.ctx.stroke(); u.ctx.restore();
       }] },
+      bands: options.bands,
     }, tables.length > 1 ? uPlot.join(tables) : tables[0], box);
     charts.push([plot, box]);
+    const commands = document.createElement("details");
+    const summary = document.createElement("summary");
+    summary.textContent = "commands";
+    const list = document.createElement("pre");
+    list.textContent = [...new Set(curves.map((c) => c.run))].map((i) => runs[i].command || `${runs[i].name}: built in Python`).join("\n");
+    commands.append(summary, list);
+    box.append(commands);
+  }
+
+  // Runs that differ in their seed alone become the mean of their values at each step, with the range as a band.
+  function banded(path) {
+    const curves = [], bands = [];
+    groups.forEach((group) => {
+      const members = group.runs.map((i) => curve(runs[i], i, path)).filter((c) => c.x.length);
+      if (group.runs.length === 1) { curves.push(...members); return; }
+      const length = Math.min(...members.map((c) => c.x.length));
+      const across = (values, combine) => Array.from({ length }, (_, k) => combine(values.map((v) => v[k]).filter((v) => v !== null)));
+      const mean = (v) => (v.length ? v.reduce((a, b) => a + b, 0) / v.length : null);
+      const x = across(members.map((c) => c.x), mean), ys = members.map((c) => c.y), run = group.runs[0];
+      curves.push({ run, x, y: across(ys, mean) });
+      const first = curves.length + 1;
+      for (const edge of [Math.max, Math.min]) curves.push({ run, x, edge: true, y: across(ys, (v) => (v.length ? edge(...v) : null)) });
+      bands.push({ series: [first, first + 1], fill: color(run) + "2e" });
+    });
+    return [curves, bands];
   }
 
   const players = [...new Set(runs.flatMap((r) => r.rows.flatMap((row) => Object.keys(row.loss))))];
@@ -76,21 +103,38 @@
     return { run: i, x: rows.map((row) => row[axis]), y: rows.map((row) => get(row, path)) };
   };
 
+  const places = ["scores", "losses", "noise", "ages"].map((id) => [id, document.getElementById(id)]).filter(([, box]) => box);
+
   function drawCharts() {
     charts.forEach(([plot]) => plot.destroy());
     charts = [];
-    for (const id of ["losses", "noise", "ages"]) document.getElementById(id).replaceChildren();
-    const [losses, noise, ages] = ["losses", "noise", "ages"].map((id) => document.getElementById(id));
+    places.forEach(([, box]) => box.replaceChildren());
+    const at = Object.fromEntries(places);
+    if (at.scores) drawScores(at.scores);
     for (const player of players) {
       const raw = runs.map((run, i) => curve(run, i, ["loss", player]));
-      chart(losses, player, [...raw.map((c) => ({ ...c, faint: true })), ...raw.map((c) => ({ ...c, y: smoothed(c.y) }))], axes[axis]);
-      chart(noise, `${player}: variance of the gradient estimate`,
-        runs.map((run, i) => curve(run, i, ["noise", player, "variance"])), axes[axis], { logY: true });
+      const [means, bands] = banded(["loss", player]);
+      const alone = groups.every((group) => group.runs.length === 1);
+      chart(at.losses, player, alone ? [...raw.map((c) => ({ ...c, faint: true })), ...raw.map((c) => ({ ...c, y: smoothed(c.y) }))] : means,
+        axes[axis], { bands: alone ? [] : bands });
+      const [variances, variance] = banded(["noise", player, "variance"]);
+      chart(at.noise, `${player}: variance of the gradient estimate`, variances, axes[axis], { logY: true, bands: variance });
       const aged = runs.map((run, i) => {
         const rows = run.rows.filter((row) => get(row, ["noise", player, "ratio"]) !== null && get(row, ["noise", player, "age"]) > 0);
         return { run: i, points: true, x: rows.map((r) => r.noise[player].age), y: rows.map((r) => r.noise[player].ratio) };
       }).filter((c) => c.x.length);
-      if (aged.length) chart(ages, `${player}: variance ratio SVRG / mini-batch`, aged, "age of the snapshot, in mini-batches", { logX: true, logY: true, line: 1 });
+      if (aged.length) chart(at.ages, `${player}: variance ratio SVRG / mini-batch`, aged, "age of the snapshot, in mini-batches", { logX: true, logY: true, line: 1 });
+    }
+  }
+
+  // One chart per metric and kind of iterate: averages of different runs are comparable, an average and a last iterate are not.
+  function drawScores(box) {
+    const seen = new Set();
+    for (const run of runs) for (const row of run.rows) for (const [which, scores] of Object.entries(row.score ?? {}))
+      for (const metric of Object.keys(scores)) seen.add(JSON.stringify([metric, which]));
+    for (const [metric, which] of [...seen].map(JSON.parse).sort()) {
+      const [curves, bands] = banded(["score", which, metric]);
+      chart(box, `${metric}, ${which}`, curves, axes[axis], { logY: metric.startsWith("frechet"), bands });
     }
   }
 
