@@ -12,7 +12,7 @@ from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.registry import lookup, name_of, registry_for
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 
 class Part(fields.Unbuilt, Generic[T]):

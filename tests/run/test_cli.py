@@ -6,8 +6,11 @@ import gzip
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
+
+from manypaths.cli import main
 
 
 def manypaths(*arguments: str, cwd, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -15,11 +18,28 @@ def manypaths(*arguments: str, cwd, **environment: str) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment})
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: ")
-    return done.stderr
+def one_line(status: int, errors: str) -> str:
+    assert status == 2, errors
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("error: ")
+    return errors
+
+
+@pytest.fixture
+def mistake(tmp_path, monkeypatch, capsys):
+    """Run a command line that must fail, in this process (importing torch takes seconds), and return its one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["manypaths", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return one_line(left.value.code, capsys.readouterr().err)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -44,28 +64,29 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (["run", "digits-svre", "--resume"], "holds no run to resume"),
         (["report", "."], "holds no run"),
         (["list", "rulez"], "unknown kind 'rulez'"),
+        (["evaluate", "."], "holds no run"),
+        (["run", "mnist-ws-svre"], "MNIST is not in"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path, arguments, message) -> None:
-    assert message in one_line(manypaths(*arguments, cwd=tmp_path))
+def test_mistakes_are_one_line(tmp_path, mistake, arguments, message) -> None:
+    assert message in mistake(*arguments)
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 
-def test_missing_and_damaged_mnist(tmp_path) -> None:
-    offline = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    message = one_line(manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path, **offline))
+def test_missing_and_damaged_mnist(tmp_path, mistake, monkeypatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    message = mistake("run", "mnist-svre", "--data-dir", "data")
     for part in ("data/mnist", "train-images-idx3-ubyte.gz", "--data-dir", "MANYPATHS_DATA"):
         assert part in message
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
     header = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28])
     (folder / "train-images-idx3-ubyte").write_bytes(header + bytes(100))
-    assert "holds 100 bytes of data: expected 1568" in one_line(
-        manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path)
-    )
+    assert "holds 100 bytes of data: expected 1568" in mistake("run", "mnist-svre", "--data-dir", "data")
     (folder / "train-images-idx3-ubyte").unlink()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(1568))[:-30])
-    assert "is damaged" in one_line(manypaths("run", "mnist-svre", "--data-dir", "data", cwd=tmp_path))
+    assert "is damaged" in mistake("run", "mnist-svre", "--data-dir", "data")
 
 
 def test_run_resume_report(tmp_path) -> None:
@@ -74,7 +95,7 @@ def test_run_resume_report(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "finished after 6 steps" in done.stdout
     again = manypaths("run", "digits-svre", *settings, cwd=tmp_path)
-    assert "already holds a run: add --resume" in one_line(again)
+    assert "already holds a run: add --resume" in one_line(again.returncode, again.stderr)
     more = manypaths("run", "runs/digits-svre", "--set", "steps=8", "--resume", cwd=tmp_path)
     assert "finished after 8 steps" in more.stdout, more.stderr
     page = manypaths("report", "runs/digits-svre", cwd=tmp_path)

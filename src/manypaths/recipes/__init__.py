@@ -10,6 +10,12 @@ RECIPES = Registry(
         "digits-svre": "digits:svre",
         "digits-adam": "digits:adam",
         "mnist-svre": "mnist:svre",
-        "mnist-adam": "mnist:adam",
+        "mnist-avg-svre": "mnist:avg_svre",
+        "mnist-svre-vrad": "mnist:svre_vrad",
+        "mnist-ws-svre": "mnist:ws_svre",
+        "mnist-sg-a": "mnist:sg_a",
+        "mnist-adam": "mnist:sg_a",
+        "mnist-se-a": "mnist:se_a",
+        "mnist-batch-e-a": "mnist:batch_e_a",
     },
 )

@@ -11,13 +11,20 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.paired import PairedSource
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.optim.averaging.ema import EMA
 from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.vradam import VRAd
+from manypaths.oracles.base import Oracle
+from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.parts import Part
 from manypaths.rules.alternating import Alternating
+from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
+
+PLAYERS = ("critic", "generator")
 
 
 def _common() -> dict[str, Any]:
@@ -36,25 +43,59 @@ def _common() -> dict[str, Any]:
 
 def svre() -> Recipe:
     """SVRE on MNIST: the paper's DCGAN, batch 50, SGD steps of 1e-2, snapshot coin 1/n_batches, restart 0.1."""
+    return _svre("mnist-svre")
+
+
+def avg_svre() -> Recipe:
+    """AVG-SVRE: SVRE without restarts, read at the uniform average of its iterates."""
+    return _svre("mnist-avg-svre").with_({"averages.uniform.restart": 0.0})
+
+
+def svre_vrad() -> Recipe:
+    """SVRE with VRAd, the authors' adaptive step for variance-reduced gradients, at 1e-2."""
+    return _svre("mnist-svre-vrad").with_({"bases": {name: Part(VRAd, lr=1e-2) for name in PLAYERS}})
+
+
+def ws_svre() -> Recipe:
+    """WS-SVRE: SVRE from where a finished SE-A run ended (`start_from`, `runs/mnist-se-a` by default)."""
+    return _svre("mnist-ws-svre").with_({"start_from": "runs/mnist-se-a"})
+
+
+def sg_a() -> Recipe:
+    """SG-A, the usual GAN: alternating mini-batch gradients with Adam, lr 1e-4."""
+    rule = Part(Alternating, order=("critic", "generator"))
+    return _adam("mnist-sg-a", oracle=Part(Stochastic, batch=50), rule=rule, latents="fresh")
+
+
+def se_a() -> Recipe:
+    """SE-A (ExtraAdam): stochastic extragradient with Adam, lr 1e-4."""
+    return _adam("mnist-se-a", oracle=Part(Stochastic, batch=50), rule=Part(Extragradient), latents="fresh")
+
+
+def batch_e_a() -> Recipe:
+    """BatchE-A: full-batch extragradient with Adam, lr 1e-4; every step passes over the data twice."""
+    return _adam("mnist-batch-e-a", oracle=Part(Full, batch=50), rule=Part(Extragradient), latents="paired")
+
+
+def _svre(name: str) -> Recipe:
     return Recipe(
-        name="mnist-svre",
+        name=name,
         **_common(),
         source=Part(PairedSource, latent=128, pixels="unit"),
         oracle=Part(SVRG, batch=50, refresh="svre"),
         rule=Part(Extragradient),
-        bases={"critic": Part(SGD, lr=1e-2), "generator": Part(SGD, lr=1e-2)},
+        bases={player: Part(SGD, lr=1e-2) for player in PLAYERS},
         averages={"uniform": Part(Uniform, restart=0.1)},
     )
 
 
-def adam() -> Recipe:
-    """The paper's baseline without variance reduction: alternating Adam, lr 1e-4."""
+def _adam(name: str, *, oracle: Part[Oracle], rule: Part[Rule], latents: str) -> Recipe:
     return Recipe(
-        name="mnist-adam",
+        name=name,
         **_common(),
-        source=Part(PairedSource, latent=128, latents="fresh", pixels="unit"),
-        oracle=Part(Stochastic, batch=50),
-        rule=Part(Alternating, order=("critic", "generator")),
-        bases={name: Part(Adam, lr=1e-4, betas=(0.5, 0.999)) for name in ("critic", "generator")},
-        averages={"uniform": Part(Uniform)},
+        source=Part(PairedSource, latent=128, latents=latents, pixels="unit"),
+        oracle=oracle,
+        rule=rule,
+        bases={player: Part(Adam, lr=1e-4, betas=(0.5, 0.999)) for player in PLAYERS},
+        averages={"uniform": Part(Uniform), "ema": Part(EMA, decay=0.9999)},
     )

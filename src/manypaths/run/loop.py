@@ -55,6 +55,8 @@ class Run:
         if resume:
             self._load(read_only=read_only)
         else:
+            if recipe.start_from is not None:
+                self._warm_start(Path(recipe.start_from))
             self.directory.create(recipe.to_plain(), command)
 
     @classmethod
@@ -220,6 +222,17 @@ class Run:
             more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
             raise InvalidType(f"{self.directory.path} is a run of another recipe: {differences[0]}{more}")
         return recipe
+
+    def _warm_start(self, path: Path) -> None:
+        """Take over the weights and buffers of another run's last checkpoint, and nothing else."""
+        saved = RunDirectory(path).checkpoint
+        if not saved.exists():
+            raise InvalidValue(f"start_from is {path}, which holds no checkpoint: expected a run directory")
+        try:
+            self.training.game.load_state_dict(checkpoint.load(saved)["training"]["game"])
+        except (RuntimeError, KeyError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InvalidType(f"the networks of {path} are other ones than this recipe's: {reason}") from error
 
     def _load(self, *, read_only: bool) -> None:
         if self.directory.checkpoint.exists():

@@ -57,6 +57,7 @@ class Recipe:
         oracle, rule: how a gradient is estimated, where and how often.
         bases: an optimiser per player.
         averages: running averages of the iterates, by name.
+        start_from: a run directory whose last iterate this run starts at (a warm start), or none.
         clip: largest norm of a player's gradient, or none.
         steps: steps of the rule after which the run ends.
         evaluations: budget of per-sample gradient evaluations, summed over the players; ends the run earlier.
@@ -78,6 +79,7 @@ class Recipe:
     bases: Mapping[str, Part[Optimizer]]
     averages: Mapping[str, Part[Average]] = field(default_factory=dict)
     clip: fields.Positive | None = None
+    start_from: str | None = None
     steps: fields.PositiveInt = 1000
     evaluations: fields.PositiveInt | None = None
     seed: fields.NonNegativeInt = 0

@@ -1,0 +1,25 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_port_in_the_docs_is_the_difference_between_the_examples() -> None:
+    plain, svre = ((ROOT / "examples" / name).read_text().splitlines() for name in ("plain_gan.py", "svre_gan.py"))
+    difference = list(difflib.unified_diff(plain, svre, n=1, lineterm=""))[2:]
+    shown = re.search(r"```diff\n(.*?)\n```", (ROOT / "docs" / "porting.md").read_text(), re.S)[1].splitlines()
+    changed = lambda lines: [line for line in lines if line[:1] in "+-"]  # noqa: E731
+    assert changed(shown) == changed(difference)
+    assert len([line for line in difference if line.startswith("+") and line != "+"]) <= 15
+    assert len(plain) <= 60
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
