@@ -107,6 +107,9 @@ def run(
     work = Run(chosen, path, resume=resume, command=shlex.join(["manypaths", *sys.argv[1:]]))
     for note in work.training.notes:
         typer.echo(f"note: {note}", err=True)
+    if work.training.oracle.takes_snapshots:
+        size = work.training.oracle.source.size or 0
+        typer.echo(f"note: a snapshot is a full pass over {size:,} samples; the first comes before step 1", err=True)
     bar = Terminal(work.recipe.steps, work.training.steps, budget=work.recipe.evaluations)
     status = work.train([bar])
     typer.echo(f"{status.state} after {status.step} steps{': ' + status.message if status.message else ''}")

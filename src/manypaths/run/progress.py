@@ -17,7 +17,7 @@ class Terminal:
         self._steps, self._budget = total, budget
         self._live = self.console.is_terminal
         self._last, self._began, self._first = 0.0, time.monotonic(), start
-        self._ratios = ""
+        self._noise = ""
         self._first_done: int | None = None
         columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeRemainingColumn())
         self._bar = Progress(*columns, console=self.console, transient=False)
@@ -29,12 +29,10 @@ class Terminal:
         speed = (row["step"] - self._first) / max(1e-9, time.monotonic() - self._began)
         losses = "  ".join(f"{name} {loss:.3f}" for name, loss in row["loss"].items())
         if "noise" in row:
-            ratios = {name: noise["ratio"] for name, noise in row["noise"].items()}
-            known = "  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items() if ratio is not None)
-            self._ratios = f"  noise ratio {known}" if known else ""
+            self._noise = "".join(f"  noise {name} {_noise(noise)}" for name, noise in row["noise"].items())
         text = (
             f"step {row['step']}/{self._steps}  {losses}  {row['evaluations']:,} gradients  "
-            f"{row['passes']:.1f} passes  {speed:.1f} steps/s{self._ratios}"
+            f"{row['passes']:.1f} passes  {speed:.1f} steps/s{self._noise}"
         )
         done = row["evaluations"] if self._budget else row["step"]
         if self._live:
@@ -56,3 +54,9 @@ class Terminal:
     def close(self) -> None:
         if self._live:
             self._bar.stop()
+
+
+def _noise(noise: dict[str, Any]) -> str:
+    """Variance and second moment of one player's estimate, and what variance reduction makes of it."""
+    text = f"{noise['variance']:.2g} of {noise['second_moment']:.2g}"
+    return text if noise["ratio"] is None else f"{text} (ratio {noise['ratio']:.2f} at age {noise['age']})"
