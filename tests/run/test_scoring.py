@@ -82,3 +82,29 @@ def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> No
     assert all(torch.equal(a, b) for a, b in zip(kept, run.training.game.buffers(), strict=True)), "buffers come back"
     fresh = inputs.mean((0, 2, 3))
     assert (statistics["ema"] - fresh).abs().max() < 0.02
+
+
+def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, tmp_path, quick_net, monkeypatch) -> None:
+    from manypaths.report import page
+    from manypaths.run import scoring
+
+    Run(tiny, tmp_path / "r").train()
+    run = Run.opened(tmp_path / "r")
+    scorer = Scorer(run.recipe, samples=50)
+    evaluate(run.directory, run.training, scorer)
+    page.write_report([tmp_path / "r"], tmp_path / "page.html")
+    files = lambda: {p: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file() and "samples-" not in p.name}  # noqa: E731
+    before = files()
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "image_scores", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run.directory, run.training, scorer)
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        page.write_report([tmp_path / "r"], tmp_path / "page.html")
+    monkeypatch.undo()
+    assert files() == before
+    assert Run(tiny.with_({"steps": 13}), tmp_path / "r", resume=True).train().state == "finished"

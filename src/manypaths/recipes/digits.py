@@ -32,6 +32,7 @@ def _common() -> dict[str, Any]:
             objective=Part(NonSaturating),
             penalties=(Part(R1, weight=1.0),),
         ),
+        "threads": 1,  # matrices this small gain nothing from a second thread, and one is robust against other load
         "noise_every": 50,
         "samples_every": 100,
     }
