@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.inception import InceptionScore
 
 from manypaths.errors import InvalidValue
 from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import Classifier
 from manypaths.randomness import seed_for
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 SPLITS = 10
 
@@ -70,6 +72,8 @@ def image_scores(generated: Tensor, reference: Tensor, feature_net: FeatureNet, 
 
 def inception_score(net: Classifier, images: Tensor, *, splits: int = SPLITS, seed: int = 0) -> tuple[float, float]:
     """exp E_x KL(p(y|x) || p(y)), mean and deviation over splits (Salimans et al. 2016), by torchmetrics."""
+    from torchmetrics.image.inception import InceptionScore  # takes a second to import
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features.*", category=UserWarning)
         metric = InceptionScore(feature=_Double(net.forward), splits=splits)
@@ -82,6 +86,8 @@ def inception_score(net: Classifier, images: Tensor, *, splits: int = SPLITS, se
 
 def frechet_distance(net: Classifier, images: Tensor, reference: Tensor) -> float:
     """||m_1 - m_2||^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^{1/2}) of the two sets' features, in float64, by torchmetrics."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     metric = FrechetInceptionDistance(feature=_Double(net.features, net.num_features))
     _update(metric, images, real=False)
     _update(metric, reference, real=True)
@@ -119,6 +125,6 @@ class _Double(nn.Module):
         return self._function(images).double()  # type: ignore[operator]
 
 
-def _update(metric: InceptionScore | FrechetInceptionDistance, images: Tensor, **side: bool) -> None:
+def _update(metric: Metric, images: Tensor, **side: bool) -> None:
     for part in images.split(500):
         metric.update(part, **side)
