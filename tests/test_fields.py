@@ -79,6 +79,7 @@ def test_with_replaces_values_parts_and_lists() -> None:
             "game.penalties.1.std": "0.7",
             "game.objective": "minimax",
             "rule.moments": "rewind",
+            "averages": "none",
             "bases.critic": "adam",
             "bases.critic.betas": "0.5,0.9",
             "seed": 3,
@@ -90,6 +91,7 @@ def test_with_replaces_values_parts_and_lists() -> None:
     assert plain["game"]["penalties"][1]["std"] == 0.7
     assert plain["game"]["objective"] == {"name": "minimax"}
     assert plain["rule"]["moments"] == "rewind"
+    assert plain["averages"] == {}
     assert plain["bases"]["critic"]["betas"] == [0.5, 0.9]
     assert svre().to_plain()["oracle"]["batch"] == 32, "the original is untouched"
 

@@ -60,7 +60,9 @@ def run(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe's name, a recipe as a JSON file, or a run directory.", autocompletion=_recipe_names
+            metavar="RECIPE",
+            help="A recipe's name, a recipe as a JSON file, or a run directory.",
+            autocompletion=_recipe_names,
         ),
     ],
     settings: Annotated[

@@ -142,6 +142,8 @@ def from_text(text: str, annotation: Any, where: str) -> Any:
             return None
         return Part(lookup(text, contract))
     items = get_args(annotation)
+    if get_origin(annotation) is Mapping and text.lower() == "none":
+        return {}
     if get_origin(annotation) is tuple and _contract(items[0]) is not None:
         return tuple(Part(lookup(name, _contract(items[0]))) for name in text.split(",") if name not in ("", "none"))
     return fields.parse(text, annotation, where)
