@@ -1,0 +1,15 @@
+"""Anchors for reading scores: MNIST training images, and noise, against the MNIST test set.
+
+    python examples/mnist_anchors.py
+"""
+
+import torch
+from manypaths.data.mnist import Mnist
+from manypaths.metrics.feature_nets import feature_net
+from manypaths.metrics.scores import image_scores
+
+train, test = Mnist().load().real, Mnist(split="test").load().real
+noise = torch.randint(256, (5000, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+for images in (train[:10_000], noise):
+    for score in image_scores(images, test, feature_net("mnist-cnn")):
+        print(score.metric, score.value, score.deviation)
