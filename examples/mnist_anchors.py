@@ -1,9 +1,10 @@
 """Anchors for reading scores: MNIST training images, and noise, against the MNIST test set.
 
-    python examples/mnist_anchors.py
+python examples/mnist_anchors.py
 """
 
 import torch
+
 from manypaths.data.mnist import Mnist
 from manypaths.metrics.feature_nets import feature_net
 from manypaths.metrics.scores import image_scores
