@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,3 +61,46 @@ def counter_normal(seeds: Tensor, shape: tuple[int, ...], stream: str, *, dtype:
     radius = counter_uniform(seeds, shape, f"{stream}/radius", dtype=wide)
     angle = counter_uniform(seeds, shape, f"{stream}/angle", dtype=wide)
     return (torch.sqrt(-2.0 * torch.log1p(-radius)) * torch.cos(2.0 * math.pi * angle)).to(dtype)
+
+
+Draw = Callable[[int, torch.Generator], Tensor]
+
+
+def uniform_draw(n: int, generator: torch.Generator) -> Tensor:
+    """``n`` numbers from U[0, 1), float64."""
+    return torch.rand(n, generator=generator, dtype=torch.float64)
+
+
+class Coins:
+    """Random numbers for the members of a population, one generator each; a run alone is a population of one.
+
+    Member i's stream depends on ``seeds[i]`` and the purpose alone. Numbers are drawn ahead in blocks, so that a
+    thousand members cost a gather and not a thousand calls; ``draw`` must give the same stream however it is cut, as
+    torch's uniform and integer draws do.
+    """
+
+    def __init__(self, seeds: Sequence[int], *purpose: object, draw: Draw = uniform_draw, block: int = 64):
+        self._generators = [generator_for(seed, *purpose) for seed in seeds]
+        self._draw, self._length = draw, block
+        self._members = torch.arange(len(seeds))
+        self._block = torch.stack([draw(block, generator) for generator in self._generators])
+        self._position = torch.zeros(len(seeds), dtype=torch.int64)
+
+    def next(self, members: Tensor | None = None) -> Tensor:
+        """The next number of every member, (m,); with a mask only those of ``members`` advance."""
+        values = self._block[self._members, self._position]
+        self._position += 1 if members is None else members
+        for i in (self._position == self._length).nonzero().flatten().tolist():
+            self._block[i] = self._draw(self._length, self._generators[i])
+            self._position[i] = 0
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
+        generators = torch.stack([generator.get_state() for generator in self._generators])
+        return {"generators": generators, "block": self._block.clone(), "position": self._position.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for generator, saved in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(saved.clone())  # torch reads past a row of a larger tensor
+        self._block.copy_(state["block"])
+        self._position.copy_(state["position"])

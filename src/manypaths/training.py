@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
+from manypaths.games.population import Population
 from manypaths.games.step import StepInfo
 from manypaths.games.vectors import squared_norm
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
-from manypaths.randomness import generator_for
+from manypaths.randomness import Coins
 from manypaths.rules.base import Rule
 
 
@@ -68,7 +70,8 @@ class Training:
         note = oracle.bind(game)
         self.notes = [note] if note else []
         self.steps = 0
-        self._coin = generator_for(seed, "restart")
+        draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
+        self._coins = Coins(game.seeds or (seed,), "restart", draw=draw)
 
     def step(self) -> StepInfo:
         """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
@@ -80,25 +83,38 @@ class Training:
             average.update(self.game, info)
         if info.jumped:
             self.oracle.jumped(self.game)
-        if self.oracle.due():
-            jumped = self._restart()
-            self.oracle.take_snapshot(self.game)
+        due = self.oracle.due()
+        if due.any():
+            jumped = self._restart(due)
+            self.oracle.take_snapshot(self.game, due)
             info = dataclasses.replace(info, jumped=info.jumped or jumped)
         self.bases.end_step()
         self.steps += 1
         return info
 
-    def _restart(self) -> bool:
-        """Jump to an average with its own probability and begin it anew; one coin per average that restarts."""
+    def _restart(self, due: Tensor) -> bool:
+        """Jump to an average with its own probability and begin it anew; one coin per average that restarts.
+
+        In a population every member that is due has coins of its own.
+        """
+        waiting = due
         for average in self.averages.values():
-            if average.restart > 0 and float(torch.rand((), generator=self._coin)) < average.restart:
-                self.game.move_to(average.point())
-                average.reset()
-                return True
-        return False
+            if average.restart > 0:
+                chosen = waiting & (self._coins.next(waiting) < average.restart)
+                if chosen.any():
+                    members = None if self.game.seeds is None else chosen
+                    self.game.move_to(average.point(), members=members)
+                    average.reset(members)
+                    waiting = waiting & ~chosen
+        return bool((due & ~waiting).any())
 
     def trouble(self, info: StepInfo) -> str | None:
-        """The first non-finite loss or weight, with its player; ``None`` while all is finite."""
+        """The first non-finite loss or weight, with its player; ``None`` while all is finite.
+
+        In a population only when no member is left (``Population.finite`` tells which are).
+        """
+        if isinstance(self.game, Population):
+            return None if self.game.finite().any() else "no member has finite weights any more"
         for name, loss in info.losses.items():
             if not math.isfinite(float(loss)):
                 return f"the loss of {name} is {float(loss)}"
@@ -117,7 +133,7 @@ class Training:
             "rule": self.rule.state_dict(),
             "bases": self.bases.state_dict(),
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
-            "coin": self._coin.get_state(),
+            "coins": self._coins.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -131,7 +147,7 @@ class Training:
             raise InvalidValue(f"saved averages are {sorted(state['averages'])}: expected {sorted(self.averages)}")
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        self._coin.set_state(state["coin"])
+        self._coins.load_state_dict(state["coins"])
         self.steps = state["steps"]
 
 

@@ -20,6 +20,7 @@ from manypaths.oracles.variance import Spread
 from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.r1 import R1
+from manypaths.randomness import Coins
 from manypaths.rules.extragradient import Extragradient
 from manypaths.testing.conformance import check_pure, mean_error
 from manypaths.training import Training
@@ -150,12 +151,13 @@ def test_restart_moves_to_the_average_before_the_snapshot(finite_sum) -> None:
 
 @pytest.mark.parametrize(("name", "mean"), [("fixed", 10), ("geometric", 10), ("loopless", 10), ("svre", 20)])
 def test_cadences(name, mean) -> None:
-    cadence = Cadence(name, 10, torch.Generator().manual_seed(0))
+    cadence = Cadence(name, 10, Coins((0,), "cadence"))
     ages = []
-    for _ in range(60_000):
-        cadence.drawn += 2
+    for _ in range(30_000):
+        cadence.advance()
+        cadence.advance()
         if cadence.due():
-            ages.append(cadence.drawn)
+            ages.append(int(cadence.drawn))
             cadence.restart()
     average = sum(ages) / len(ages)
     # ages are even; a geometric age is rounded up to the next step, which adds half a draw on average

@@ -64,6 +64,8 @@ class Game(ABC):
     players: Mapping[str, nn.Module]
     couples_samples: bool = False
     """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
+    seeds: tuple[int, ...] | None = None
+    """The members' seeds of a stack of games (``Population``); ``None`` for a game alone."""
 
     @abstractmethod
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
@@ -114,7 +116,10 @@ class Game(ABC):
         equal weights, buffers and samples give equal gradients. A parametrised weight (spectral norm) is computed
         once per evaluation.
         """
-        names = self.names(players)
+        return self._gradients(sample, self.names(players), moves_buffers)
+
+    def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+        """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
         with torch.enable_grad(), self._seeded(sample), parametrize.cached():
             losses = self.losses(sample, names)
@@ -127,14 +132,28 @@ class Game(ABC):
             copy_(self.buffers(), saved)
         return Gradients(by_player, {name: losses[name].detach() for name in names})
 
+    def full_gradients(self, names: tuple[str, ...]) -> tuple[Gradients, int] | None:
+        """The field of the whole finite sum in closed form, and its number of summands; ``None`` where a pass over
+        the summands is needed."""
+        return None
+
+    def stacked_gradients(self, population: Any, sample: Any, names: tuple[str, ...]) -> Gradients | None:
+        """A population's field in closed form (``sample`` is ``None`` for the full one); ``None`` where autograd has
+        to find it."""
+        return None
+
+    def subset(self, members: Tensor) -> Game:
+        """The ``members`` (a mask) of a population, as a population of their own with copies of their weights."""
+        raise InvalidType(f"{type(self).__name__} is one game: only a Population has members")
+
     def point(self, players: Iterable[str] | None = None) -> dict[str, list[Tensor]]:
         """A copy of the joint iterate."""
         return clone({name: self.parameters(name) for name in self.names(players)})
 
-    def move_to(self, point: Point, players: Iterable[str] | None = None) -> None:
-        """Move the iterate in place; storage survives."""
+    def move_to(self, point: Point, players: Iterable[str] | None = None, *, members: Tensor | None = None) -> None:
+        """Move the iterate in place; storage survives. With a mask, only those ``members`` of a population move."""
         for name in point if players is None else players:
-            copy_(self.parameters(name), point[name])
+            copy_(self.parameters(name), point[name], members)
 
     @contextlib.contextmanager
     def at(self, point: Point, buffers: list[Tensor] | None = None) -> Iterator[Game]:

@@ -43,6 +43,14 @@ class Source(ABC):
         """The summands of the given indices."""
         raise self._infinite("access by index")
 
+    def pick(self, parts: list[Tensor], which: Tensor) -> Tensor:
+        """The indices of one mini-batch of a partition; ``which`` is (1,), or (m,) in a population."""
+        return parts[int(which)]
+
+    def subset(self, members: Tensor) -> Source:
+        """The sources of the ``members`` (a mask) of a population, as a source of their own."""
+        raise InvalidType(f"{type(self).__name__} is one source: only a PopulationSource has members")
+
     def redraw(self) -> None:
         """Draw the randomness that is frozen into the finite sum anew (latents, noise, partition).
 

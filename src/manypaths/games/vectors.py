@@ -66,10 +66,13 @@ def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
 
 
 @torch.no_grad()
-def copy_(target: Sequence[Tensor], source: Sequence[Tensor]) -> None:
-    """Overwrite ``target`` in place: storage addresses survive."""
-    if target:
+def copy_(target: Sequence[Tensor], source: Sequence[Tensor], members: Tensor | None = None) -> None:
+    """Overwrite ``target`` in place: storage addresses survive. With a mask (m,), only those rows of a stack."""
+    if target and members is None:
         torch._foreach_copy_(list(target), list(source))
+    elif members is not None:
+        for t, s in zip(target, source, strict=True):
+            t[members] = s[members]
 
 
 @torch.no_grad()
@@ -84,10 +87,18 @@ def add_(target: list[Tensor | None], source: Sequence[Tensor | None], scale: fl
 
 
 @torch.no_grad()
-def lerp_(target: Sequence[Tensor], end: Sequence[Tensor], weight: float) -> None:
-    """``target += weight * (end - target)``."""
-    if target:
+def lerp_(target: Sequence[Tensor], end: Sequence[Tensor], weight: float | Tensor) -> None:
+    """``target += weight * (end - target)``; a tensor (m,) is one weight per row of a stack."""
+    if isinstance(weight, Tensor):
+        for t, e in zip(target, end, strict=True):
+            t.lerp_(e, rows(weight, t))
+    elif target:
         torch._foreach_lerp_(list(target), list(end), weight)
+
+
+def rows(values: Tensor, like: Tensor) -> Tensor:
+    """One number per member, (m,), shaped to multiply a stack (m, ...) of tensors."""
+    return values.to(like.device, like.dtype).reshape(-1, *[1] * (like.ndim - 1))
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients
+from manypaths.games.vectors import Gradients, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
 _State = dict[Tensor, dict[str, Any]]
@@ -27,6 +27,8 @@ class Bases(Mapping[str, Optimizer]):
         optimizers: one per player, over that player's parameters.
         clip: largest 2-norm of a player's gradient, applied to every gradient that is handed over.
         schedules: learning-rate schedulers by player, advanced once per step of the *rule*.
+        rates: by player, the learning rate of each member of a population, (m,), relative to the optimiser's own
+            (1 is the optimiser's): each member goes that share of the optimiser's step.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Bases(Mapping[str, Optimizer]):
         *,
         clip: float | None = None,
         schedules: Mapping[str, LRScheduler] | None = None,
+        rates: Mapping[str, Tensor] | None = None,
     ):
         for name, optimizer in optimizers.items():
             if not isinstance(optimizer, Optimizer):
@@ -48,6 +51,10 @@ class Bases(Mapping[str, Optimizer]):
                 kind = type(schedule).__name__
                 raise InvalidType(f"the schedule of {name!r} is a {kind}: expected a scheduler that counts steps")
         self._optimizers, self.clip, self.schedules = dict(optimizers), clip, dict(schedules or {})
+        for name in rates or {}:
+            if name not in optimizers:
+                raise unknown_name("player of a rate:", name, optimizers)
+        self.rates = dict(rates or {})
         self._extrapolation: dict[str, _State] = {}
 
     def __getitem__(self, player: str) -> Optimizer:
@@ -61,6 +68,11 @@ class Bases(Mapping[str, Optimizer]):
 
     def check(self, game: Game) -> None:
         """Every player has a base, and the base holds all of its parameters."""
+        members = 0 if game.seeds is None else len(game.seeds)
+        for name, rate in self.rates.items():
+            if rate.shape != (members,):
+                wanted = f"({members},), one per member" if members else "a population: one game has one learning rate"
+                raise InvalidValue(f"the rates of {name!r} have shape {tuple(rate.shape)}: expected {wanted}")
         if set(self) != set(game.players):
             raise InvalidValue(
                 f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
@@ -77,10 +89,14 @@ class Bases(Mapping[str, Optimizer]):
             for parameter, gradient in zip(parameters, gradients[name], strict=True):
                 parameter.grad = gradient
             if self.clip is not None:
-                clip_grad_norm_(parameters, self.clip)
+                clip = clip_grad_norm_ if game.seeds is None else clip_members_
+                clip(parameters, self.clip)
+            before = [p.detach().clone() for p in parameters] if name in self.rates else None
             self[name].step()
             for parameter in parameters:
                 parameter.grad = None
+            if before is not None:
+                lerp_([p.detach() for p in parameters], before, 1.0 - self.rates[name])
 
     def end_step(self) -> None:
         """A step of the rule is over: schedules advance."""
@@ -123,6 +139,17 @@ class Bases(Mapping[str, Optimizer]):
             optimizer.load_state_dict(state["optimizers"][name])
         for name, schedule in self.schedules.items():
             schedule.load_state_dict(state["schedules"][name])
+
+
+@torch.no_grad()
+def clip_members_(parameters: Sequence[Tensor], limit: float) -> None:
+    """Scale every member's gradient to a 2-norm of at most ``limit``: torch's ``clip_grad_norm_``, row by row."""
+    gradients = present(p.grad for p in parameters)
+    if gradients:
+        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+        scale = (limit / (squares.sqrt() + 1e-6)).clamp_(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(rows(scale, gradient))
 
 
 def _copy(state: Mapping[Any, Any]) -> _State:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game, Sample
@@ -27,14 +28,18 @@ class Oracle(ABC):
     """Whether ``due`` is ever true."""
 
     def __init__(self) -> None:
-        self.evaluations: Counter[str] = Counter()
-        """Per-sample gradient evaluations of each player: the cost axis of every plot."""
+        self.evaluations: dict[str, Any] = Counter()
+        """Per-sample gradient evaluations of each player: the cost axis of every plot. In a population that of each
+        member, (m,), once they differ."""
         self.draws = 0
         """Batches drawn so far."""
         self.bound: Game | None = None
 
     def bind(self, game: Game) -> str | None:
         """Check that this oracle can serve the game; what was decided about its summands, in words."""
+        summands = getattr(game, "size", None)
+        if summands is not None and self.source.size not in (None, summands):
+            raise InvalidValue(f"the source has {self.source.size} summands and the game {summands}: expected as many")
         self.bound = game
         return None
 
@@ -52,18 +57,18 @@ class Oracle(ABC):
         exactly one call per step.
         """
 
-    def due(self) -> bool:
-        """Whether a new snapshot is due; asked once per step (a coin may be tossed)."""
-        return False
+    def due(self) -> Tensor:
+        """For whom a new snapshot is due, a mask (m,) (m = 1 outside populations); asked once per step."""
+        return _NOBODY
 
-    def take_snapshot(self, game: Game) -> None:
-        """Take the snapshot at the current iterate."""
+    def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
+        """Take the snapshot at the current iterate (of the ``members`` of a population, a mask)."""
 
     def jumped(self, game: Game) -> None:
         """The iterate was moved by something else than a step (a restart, a lookahead sync)."""
 
-    def count(self, players: Iterable[str], samples: int) -> None:
-        """Add to the bill: ``samples`` per-sample gradients for each of the players."""
+    def count(self, players: Iterable[str], samples: int | Tensor) -> None:
+        """Add to the bill: ``samples`` per-sample gradients for each of the players (of each member, (m,))."""
         for name in players:
             self.evaluations[name] += samples
 
@@ -74,6 +79,7 @@ class Oracle(ABC):
         self.evaluations, self.draws = Counter(state["evaluations"]), state["draws"]
 
 
+_NOBODY = torch.zeros(1, dtype=torch.bool)
 Summands = Literal["auto", "samples", "batches"]
 
 

@@ -42,6 +42,8 @@ def full_gradient(
     mini-batches themselves, each counted once.
     """
     names, total, samples = game.names(players), 0.0, 0
+    if (exact := game.full_gradients(names)) is not None:
+        return exact
     mean: Gradients | None = None
     for chunk in chunks:
         weight = 1.0 if equal else float(len(chunk))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, Sample
 from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients, Point, add_
+from manypaths.games.vectors import Gradients, Point, add_, present
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
 from manypaths.oracles.variance import Spread, variance_ratio
-from manypaths.randomness import generator_for
+from manypaths.randomness import Coins
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ class Snapshot:
     point: Point
     buffers: list[Tensor]
     mean: dict[str, list[Tensor | None]]
+
+    def overwrite(self, newer: Snapshot, members: Tensor) -> None:
+        """Take over the rows of a population's ``members`` (a mask) from a snapshot of these alone."""
+        for name, weights in self.point.items():
+            for old, new in zip(
+                [*weights, *present(self.mean[name])], [*newer.point[name], *present(newer.mean[name])], strict=True
+            ):
+                old[members] = new
+        for old, new in zip(self.buffers, newer.buffers, strict=True):
+            old[members] = new
 
 
 @dataclass(eq=False)
@@ -80,8 +90,14 @@ class SVRG(Oracle):
         self._parts: list[Tensor] | None = None
         self._helps: dict[str, bool] = {}
         self._next_check: dict[str, int] = {}
-        self._coins = generator_for(self.seed, "svrg")
-        self.cadence = Cadence(self.refresh, self.every or self.n_batches, generator_for(self.seed, "cadence"))
+        self._toss((self.seed,))
+
+    def _toss(self, seeds: Sequence[int]) -> None:
+        """Coins for each of the seeds: one, or those of a population's members."""
+        parts = self.n_batches
+        self._coins = Coins(seeds, "svrg", draw=lambda n, g: torch.randint(parts, (n,), generator=g))
+        coins = Coins(seeds, "cadence")
+        self.cadence = Cadence(self.refresh, self.every or parts, coins, members=len(seeds))
 
     @property
     def n_batches(self) -> int:
@@ -90,10 +106,14 @@ class SVRG(Oracle):
 
     @property
     def age(self) -> int:
-        """Batches drawn since the snapshot was taken."""
-        return self.cadence.drawn
+        """Batches drawn since the snapshot was taken (of a population: since the oldest one)."""
+        return int(self.cadence.drawn.max())
 
     def bind(self, game: Game) -> str | None:
+        if game is not self.bound and game.seeds is not None:
+            if self.when == "helps":
+                raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
+            self._toss(game.seeds)
         super().bind(game)
         self._settled = settle_summands(self.summands, game, self.source, self.batch)
         return describe_summands(self._settled, self.source, self.batch)
@@ -102,18 +122,16 @@ class SVRG(Oracle):
         if self.snapshot is None and self.bound is not None:
             self.take_snapshot(self.bound)
         self.draws += 1
-        self.cadence.drawn += 1
+        self.cadence.advance()
         return self.summand()
 
-    def summand(self, generator: torch.Generator | None = None) -> Sample:
+    def summand(self) -> Sample:
         """A random mini-batch of the finite sum, drawn without counting it."""
         if self._settled is None:
             raise InvalidValue("this oracle is not bound to a game: call oracle.bind(game), or use Training")
         if self._settled == "samples":
             return self.source.sample(self.batch)
-        parts = self.parts()
-        pick = int(torch.randint(len(parts), (), generator=generator or self._coins))
-        return self.source.take(parts[pick])
+        return self.source.take(self.source.pick(self.parts(), self._coins.next()))
 
     def parts(self) -> list[Tensor]:
         """The fixed partition into mini-batches, as index sets."""
@@ -153,21 +171,30 @@ class SVRG(Oracle):
             add_(now[name], then[name], -1.0)
             add_(now[name], self.snapshot.mean[name])
 
-    def due(self) -> bool:
+    def due(self) -> Tensor:
         return self.cadence.due()
 
-    def take_snapshot(self, game: Game) -> None:
+    def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         """One full pass at the current iterate; the source's frozen randomness is drawn anew just before it."""
         if self._settled is None:
             self.bind(game)
+        members = None if game.seeds is None or self.snapshot is None else members
+        source = self.source
+        here: Game = game
+        if members is not None:
+            here, source = here.subset(members), source.subset(members)
         if self.snapshot is not None:
-            self.source.redraw()
+            source.redraw()
         self._parts = None
-        chunks = summand_batches(self.source, self._settled or "samples", self.batch, self.chunk or self.batch)
-        mean, samples = full_gradient(game, chunks, equal=self._settled == "batches")
-        self.count(mean, samples)
-        self.snapshot = Snapshot(game.point(), [b.clone() for b in game.buffers()], dict(mean))
-        self.cadence.restart()
+        chunks = summand_batches(source, self._settled or "samples", self.batch, self.chunk or self.batch)
+        mean, samples = full_gradient(here, chunks, equal=self._settled == "batches")
+        self.count(mean, samples if members is None else samples * members)
+        newer = Snapshot(here.point(), [b.clone() for b in here.buffers()], dict(mean))
+        if members is None or self.snapshot is None:
+            self.snapshot = newer
+        else:
+            self.snapshot.overwrite(newer, members)
+        self.cadence.restart(members)
 
     def jumped(self, game: Game) -> None:
         if self.on_jump == "refresh":
@@ -197,7 +224,7 @@ class SVRG(Oracle):
             if shot is None
             else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "cadence": self.cadence.state_dict(),
-            "coins": self._coins.get_state(),
+            "coins": self._coins.state_dict(),
             "helps": dict(self._helps),
             "next_check": dict(self._next_check),
         }
@@ -207,6 +234,6 @@ class SVRG(Oracle):
         shot = state["snapshot"]
         self.snapshot = None if shot is None else Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
-        self._coins.set_state(state["coins"])
+        self._coins.load_state_dict(state["coins"])
         self._helps, self._next_check = dict(state["helps"]), dict(state["next_check"])
         self._parts = None

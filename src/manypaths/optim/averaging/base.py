@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidValue
@@ -25,19 +26,22 @@ class Average(ABC):
     restart: float = 0.0
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: Any = 0
         self._mean: dict[str, list[Tensor]] | None = None
 
     @abstractmethod
-    def weight(self) -> float:
-        """The weight of the newest of ``self.count`` points (the first point has ``count == 1``)."""
+    def weight(self) -> float | Tensor:
+        """The weight of the newest of ``self.count`` points (the first point has ``count == 1``).
+
+        In a population whose members restarted at different steps ``count`` is a float64 tensor (m,), and so is this.
+        """
 
     def update(self, game: Game, info: StepInfo) -> None:
         """Take in the point that the step announced."""
         newest = {n: game.parameters(n) for n in game.players} if self.of == "iterate" else info.half
         if newest is None:
             raise InvalidValue(f"{type(self).__name__}(of='half') needs a rule that announces half-iterates")
-        self.count += 1
+        self.count = self.count + 1
         if self._mean is None:
             self._mean = clone(newest)
         else:
@@ -50,9 +54,12 @@ class Average(ABC):
             raise InvalidValue(f"{type(self).__name__} has no points yet: call update after a step")
         return self._mean
 
-    def reset(self) -> None:
-        """Forget every point: the next one starts a new average."""
-        self.count, self._mean = 0, None
+    def reset(self, members: Tensor | None = None) -> None:
+        """Forget every point (of the ``members`` of a mask): the next one starts a new average."""
+        if members is None:
+            self.count, self._mean = 0, None
+        else:
+            self.count = torch.where(members, 0.0, torch.as_tensor(self.count, dtype=torch.float64))
 
     @contextlib.contextmanager
     def swapped(self, game: Game) -> Iterator[Game]:

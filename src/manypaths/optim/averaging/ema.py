@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from manypaths import fields
 from manypaths.optim.averaging.base import Average
 
@@ -23,5 +25,7 @@ class EMA(Average):
         fields.check(self)
         super().__init__()
 
-    def weight(self) -> float:
+    def weight(self) -> float | Tensor:
+        if isinstance(self.count, Tensor):
+            return (1.0 / self.count).clamp_(min=1.0 - self.decay)
         return max(1.0 - self.decay, 1.0 / self.count)

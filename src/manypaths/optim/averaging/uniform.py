@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from manypaths import fields
 from manypaths.optim.averaging.base import Average
 
@@ -26,5 +28,5 @@ class Uniform(Average):
         fields.check(self)
         super().__init__()
 
-    def weight(self) -> float:
+    def weight(self) -> float | Tensor:
         return 1.0 / self.count

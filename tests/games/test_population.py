@@ -1,0 +1,211 @@
+"""A member of a population moves exactly as the same game alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from manypaths import (
+    EMA,
+    R1,
+    SVRG,
+    Adversarial,
+    Alternating,
+    Bases,
+    Bilinear,
+    Extragradient,
+    Full,
+    IndexSource,
+    MlpCritic,
+    MlpGenerator,
+    NonSaturating,
+    PairedSource,
+    Simultaneous,
+    Stochastic,
+    Training,
+    Uniform,
+)
+from manypaths.errors import InputError
+from manypaths.games.population import Population
+from manypaths.games.population_source import PopulationSource
+from manypaths.games.vectors import flat
+from manypaths.randomness import generator_for
+
+MEMBERS = 4
+
+
+def gan(seed: int, *, weight: float = 0.3, norm: bool = False) -> Adversarial:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator: nn.Module = MlpGenerator(latent=3, hidden=(8,))
+        if norm:
+            generator = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 2))
+        critic = MlpCritic(hidden=(8,))
+    game = Adversarial(generator, critic, objective=NonSaturating(), penalties=(R1(weight=weight),))
+    for module in game.players.values():
+        module.double()
+    return game
+
+
+def data(seed: int) -> PairedSource:
+    real = torch.randn(24, 2, generator=generator_for(seed, "data"), dtype=torch.float64)
+    return PairedSource(real, latent=3, seed=seed)
+
+
+RULES = {
+    "extragradient": Extragradient,
+    "simultaneous": Simultaneous,
+    "5:1": lambda: Alternating(("critic",) * 3 + ("generator",)),
+}
+ORACLES = {
+    "stochastic": lambda source, seed: Stochastic(source, batch=6),
+    "full": lambda source, seed: Full(source, batch=6),
+    "svrg-geometric": lambda source, seed: SVRG(source, batch=6, refresh="geometric", every=5, seed=seed),
+    "svrg-loopless": lambda source, seed: SVRG(source, batch=6, refresh="loopless", every=5, seed=seed),
+    "svrg-svre": lambda source, seed: SVRG(source, batch=6, refresh="svre", every=5, seed=seed),
+}
+
+
+def train(game, oracle, rule, *, seed=0, steps=50, lr=2e-2, base=torch.optim.Adam, **options) -> Training:
+    bases = Bases({n: base(game.parameters(n), lr=lr) for n in game.players}, **options)
+    averages = {"ema": EMA(decay=0.9)}
+    if oracle.takes_snapshots:
+        averages["uniform"] = Uniform(restart=0.4)
+    training = Training(game, oracle, rule, bases, averages=averages, seed=seed)
+    for _ in range(steps):
+        training.step()
+    return training
+
+
+def alone_and_together(make_game, rule: str, oracle: str, **options):
+    stacked = ORACLES[oracle](PopulationSource.of(data, MEMBERS), 0)
+    together = train(Population.of(make_game, MEMBERS, chunk=2), stacked, RULES[rule](), **options)
+    alone = [train(make_game(i), ORACLES[oracle](data(i), i), RULES[rule](), seed=i, **options) for i in range(MEMBERS)]
+    return together, alone
+
+
+def difference(together: Training, i: int, alone: Training) -> float:
+    with together.game.member(i) as member:
+        return float((flat(member.point()) - flat(alone.game.point())).abs().max())
+
+
+PAIRS = [
+    *(("extragradient", oracle) for oracle in ORACLES),
+    ("simultaneous", "svrg-loopless"),
+    ("5:1", "svrg-loopless"),
+]
+
+
+@pytest.mark.parametrize(("rule", "oracle"), PAIRS)
+def test_a_member_moves_as_it_would_alone(rule, oracle) -> None:
+    together, alone = alone_and_together(gan, rule, oracle, clip=0.5)
+    for i, training in enumerate(alone):
+        assert difference(together, i, training) < 1e-10
+        for name, average in training.averages.items():
+            counts = torch.as_tensor(together.averages[name].count).expand(MEMBERS)
+            assert int(counts[i]) == average.count, "restarts are per member"
+            if not average.count:
+                continue
+            stacked = flat({"": [t[i] for ts in together.averages[name].point().values() for t in ts]})
+            assert (stacked - flat(average.point())).abs().max() < 1e-10
+        for player, count in training.oracle.evaluations.items():
+            counts = torch.as_tensor(together.oracle.evaluations[player]).expand(MEMBERS)
+            assert int(counts[i]) == count, "the bill of a member is that of the run alone"
+
+
+def test_batchnorm_and_partitions() -> None:
+    make = lambda seed: gan(seed, norm=True)  # noqa: E731
+    together, alone = alone_and_together(make, "extragradient", "svrg-geometric", base=torch.optim.SGD)
+    for i, training in enumerate(alone):
+        assert difference(together, i, training) < 1e-10
+        buffers = [b[i] for b in together.game.buffers()]
+        assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(buffers, training.game.buffers(), strict=True))
+
+
+def test_rates_and_weights_vary_inside_a_stack() -> None:
+    rates, weights = torch.linspace(0.2, 1.0, MEMBERS).double(), torch.linspace(0.0, 2.0, MEMBERS).double()
+    population = Population([gan(i) for i in range(MEMBERS)], vary={"penalties.0.weight": weights})
+    source = PopulationSource.of(data, MEMBERS)
+    by_player = dict.fromkeys(population.players, rates)
+    together = train(population, Stochastic(source, batch=6), Extragradient(), rates=by_player)
+    for i in range(MEMBERS):
+        game = gan(i, weight=float(weights[i]))
+        alone = train(game, Stochastic(data(i), batch=6), Extragradient(), lr=2e-2 * float(rates[i]))
+        assert difference(together, i, alone) < 1e-10
+    assert population.template.penalties[0].weight == 0.3, "the template's own number comes back"
+
+
+def test_one_members_divergence_disturbs_no_other() -> None:
+    population = Population.of(gan, MEMBERS)
+    for name in population.players:
+        for p in population.parameters(name):
+            p.detach()[2] = torch.inf
+    together = train(population, SVRG(PopulationSource.of(data, MEMBERS), batch=6, every=5), Extragradient(), clip=1.0)
+    assert population.finite().tolist() == [True, True, False, True]
+    assert together.trouble(together.step()) is None
+    alone = train(gan(3), SVRG(data(3), batch=6, every=5, seed=3), Extragradient(), seed=3, clip=1.0, steps=51)
+    assert difference(together, 3, alone) < 1e-10
+
+
+def test_resumed_equals_uninterrupted() -> None:
+    def start():
+        oracle = ORACLES["svrg-geometric"](PopulationSource.of(data, MEMBERS), 0)
+        return train(Population.of(gan, MEMBERS), oracle, Extragradient(), steps=0)
+
+    first, second = start(), start()
+    for _ in range(7):
+        first.step()
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for training in (first, second):
+        for _ in range(9):
+            training.step()
+    assert torch.equal(flat(first.game.point()), flat(second.game.point()))
+
+
+def test_analytic_games() -> None:
+    def make(seed: int) -> Bilinear:
+        game = Bilinear.coordinatewise(6)
+        start = torch.randn(12, generator=generator_for(seed, "start"), dtype=torch.float64)
+        game.move_to({"x": [start[:6]], "y": [start[6:]]})
+        return game
+
+    population = Population.of(make, MEMBERS)
+    source = PopulationSource.of(lambda seed: IndexSource(6, seed=seed), MEMBERS)
+    oracle = SVRG(source, batch=1, refresh="svre", every=4)
+    bases = {n: torch.optim.SGD(population.parameters(n), lr=0.3) for n in population.players}
+    together = Training(population, oracle, Extragradient(), bases, averages=Uniform(restart=0.1))
+    for _ in range(50):
+        together.step()
+    for i in range(MEMBERS):
+        game = make(i)
+        oracle = SVRG(IndexSource(6, seed=i), batch=1, refresh="svre", every=4, seed=i)
+        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.3) for n in game.players}
+        alone = Training(game, oracle, Extragradient(), bases, averages=Uniform(restart=0.1), seed=i)
+        for _ in range(50):
+            alone.step()
+        assert difference(together, i, alone) < 1e-10
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(InputError, match=r"member 1 differs in its kind or its networks"):
+        Population([gan(0), gan(1, norm=True)])
+    with pytest.raises(InputError, match=r"member 1 has another offsets than member 0"):
+        Population.of(lambda seed: Bilinear.coordinatewise(4, seed=seed), 2)
+    with pytest.raises(InputError, match=r"the game has no 'penalties.1.weight'"):
+        Population([gan(0)], vary={"penalties.1.weight": torch.ones(1)})
+    with pytest.raises(InputError, match=r"has 2 entries: expected one for each of the 1 members"):
+        Population([gan(0)], vary={"penalties.0.weight": torch.ones(2)})
+    game = gan(0)
+    with pytest.raises(InputError, match="one game has one learning rate"):
+        train(game, Stochastic(data(0)), Simultaneous(), rates={"critic": torch.ones(3)}, steps=0)
+    population = Population.of(gan, 3)
+    with pytest.raises(InputError, match="measured for one run at a time"):
+        train(population, SVRG(PopulationSource.of(data, 3), batch=6, when="helps"), Simultaneous(), steps=0)
+    dropout = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
+    noisy = Population([Adversarial(dropout, MlpCritic(), objective=NonSaturating())])
+    source = PopulationSource([PairedSource(torch.randn(8, 2), latent=3)])
+    with pytest.raises(InputError, match="members of a population cannot"):
+        noisy.gradients(source.sample(4))
