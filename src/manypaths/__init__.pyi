@@ -5,6 +5,8 @@ from manypaths.games.base import Game as Game, Sample as Sample
 from manypaths.games.bilinear import Bilinear as Bilinear
 from manypaths.games.gan_sample import GanSample as GanSample
 from manypaths.games.paired import PairedSource as PairedSource
+from manypaths.games.population import Population as Population
+from manypaths.games.population_source import PopulationSource as PopulationSource
 from manypaths.games.quadratic import Quadratic as Quadratic
 from manypaths.games.source import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
 from manypaths.games.step import StepInfo as StepInfo

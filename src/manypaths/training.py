@@ -61,11 +61,12 @@ class Training:
                     f"the average {name!r} wants half-iterates and {type(rule).__name__} does not announce them: "
                     "use Extragradient(keep_half=True)"
                 )
-            if average.restart > 0 and not oracle.takes_snapshots:
+            if average.restart > 0 and average.restart_at == "snapshot" and not oracle.takes_snapshots:
                 raise InvalidType(
                     f"the average {name!r} restarts at snapshots and {type(oracle).__name__} takes none: "
-                    "expected restart = 0"
+                    "expected restart = 0 or restart_at = 'step'"
                 )
+        self._restarts = [average for average in self.averages.values() if average.restart > 0]
         rule.check(game)
         note = oracle.bind(game)
         self.notes = [note] if note else []
@@ -84,29 +85,34 @@ class Training:
         if info.jumped:
             self.oracle.jumped(self.game)
         due = self.oracle.due()
+        restarted = self._restart(due)
+        if restarted.any():
+            info = dataclasses.replace(info, jumped=True)
+            if (between := restarted & ~due).any():
+                self.oracle.jumped(self.game, between)
         if due.any():
-            jumped = self._restart(due)
             self.oracle.take_snapshot(self.game, due)
-            info = dataclasses.replace(info, jumped=info.jumped or jumped)
         self.bases.end_step()
         self.steps += 1
         return info
 
-    def _restart(self, due: Tensor) -> bool:
+    def _restart(self, due: Tensor) -> Tensor:
         """Jump to an average with its own probability and begin it anew; one coin per average that restarts.
 
-        In a population every member that is due has coins of its own.
+        Every member of a population has coins of its own. Returns who jumped, a mask.
         """
-        waiting = due
-        for average in self.averages.values():
-            if average.restart > 0:
-                chosen = waiting & (self._coins.next(waiting) < average.restart)
-                if chosen.any():
-                    members = None if self.game.seeds is None else chosen
-                    self.game.move_to(average.point(), members=members)
-                    average.reset(members)
-                    waiting = waiting & ~chosen
-        return bool((due & ~waiting).any())
+        jumped = torch.zeros(len(self.game.seeds or (0,)), dtype=torch.bool)
+        for average in self._restarts:
+            waiting = ~jumped & due if average.restart_at == "snapshot" else ~jumped
+            if not waiting.any():
+                continue
+            chosen = waiting & (self._coins.next(waiting) < average.restart)
+            if chosen.any():
+                members = None if self.game.seeds is None else chosen
+                self.game.move_to(average.point(), members=members)
+                average.reset(members)
+                jumped |= chosen
+        return jumped
 
     def trouble(self, info: StepInfo) -> str | None:
         """The first non-finite loss or weight, with its player; ``None`` while all is finite.

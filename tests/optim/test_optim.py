@@ -14,6 +14,7 @@ from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.full import Full
+from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
@@ -109,3 +110,29 @@ def test_an_average_of_half_iterates_needs_a_rule_that_has_them() -> None:
     game = Bilinear(torch.eye(1))
     with pytest.raises(InvalidType, match="wants half-iterates and Simultaneous does not announce them"):
         Training(game, Full(IndexSource(1), batch=1), Simultaneous(), sgd(game), averages=Uniform(of="half"))
+
+
+def test_a_restart_after_any_step_lands_on_the_mean_since_the_last_one() -> None:
+    game = Bilinear.coordinatewise(4)
+    bases = sgd(game, lr=0.2)
+    average = Uniform(restart=0.3, restart_at="step")
+    training = Training(game, Stochastic(IndexSource(4), batch=1), Extragradient(), bases, averages=average)
+    path, jumps = [], 0
+    for _ in range(40):
+        if training.step().jumped:
+            jumps, path = jumps + 1, []
+            assert average.count == 0
+        else:
+            path.append(game.joint())
+            assert (flat(average.point()) - torch.stack(path).mean(0)).norm() < 1e-13
+    assert 5 < jumps < 20
+
+
+def test_a_restart_between_snapshots_asks_for_a_new_one() -> None:
+    game = Bilinear.coordinatewise(4)
+    bases = sgd(game, lr=0.2)
+    oracle = SVRG(IndexSource(4), batch=1, refresh="fixed", every=1e6)
+    average = Uniform(restart=0.5, restart_at="step")
+    training = Training(game, oracle, Extragradient(), bases, averages=average)
+    ages = [(training.step().jumped, oracle.age) for _ in range(10)]
+    assert all((age == 0) == jumped for jumped, age in ages)

@@ -64,8 +64,9 @@ class Oracle(ABC):
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         """Take the snapshot at the current iterate (of the ``members`` of a population, a mask)."""
 
-    def jumped(self, game: Game) -> None:
-        """The iterate was moved by something else than a step (a restart, a lookahead sync)."""
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
+        """The iterate (of the ``members`` of a population, a mask) was moved by something else than a step: a restart
+        between snapshots, a lookahead sync."""
 
     def count(self, players: Iterable[str], samples: int | Tensor) -> None:
         """Add to the bill: ``samples`` per-sample gradients for each of the players (of each member, (m,))."""

@@ -196,9 +196,9 @@ class SVRG(Oracle):
             self.snapshot.overwrite(newer, members)
         self.cadence.restart(members)
 
-    def jumped(self, game: Game) -> None:
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
         if self.on_jump == "refresh":
-            self.take_snapshot(game)
+            self.take_snapshot(game, members)
 
     def _measure(self, game: Game, players: list[str]) -> None:
         """Decide for each of the players whether variance reduction helps here."""

@@ -24,6 +24,7 @@ class Average(ABC):
 
     of: Literal["iterate", "half"] = "iterate"
     restart: float = 0.0
+    restart_at: Literal["snapshot", "step"] = "snapshot"
 
     def __init__(self) -> None:
         self.count: Any = 0
