@@ -1,13 +1,20 @@
 # The public names, once: type checkers read them here and the package resolves them from here, each on first use.
 from manypaths.errors import InputError as InputError
 from manypaths.games.adversarial import Adversarial as Adversarial
+from manypaths.games.analytic import AnalyticGame as AnalyticGame
 from manypaths.games.base import Game as Game, Sample as Sample
 from manypaths.games.bilinear import Bilinear as Bilinear
+from manypaths.games.constants import Constants as Constants
+from manypaths.games.coordinatewise import Coordinatewise as Coordinatewise
+from manypaths.games.dirac import DiracGan as DiracGan
 from manypaths.games.gan_sample import GanSample as GanSample
+from manypaths.games.gaussian_gan import GaussianGan as GaussianGan
+from manypaths.games.matrix_game import MatrixGame as MatrixGame
 from manypaths.games.paired import PairedSource as PairedSource
 from manypaths.games.population import Population as Population
 from manypaths.games.population_source import PopulationSource as PopulationSource
 from manypaths.games.quadratic import Quadratic as Quadratic
+from manypaths.games.robust_least_squares import RobustLeastSquares as RobustLeastSquares
 from manypaths.games.source import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
 from manypaths.games.step import StepInfo as StepInfo
 from manypaths.games.vectors import Gradients as Gradients

@@ -8,7 +8,12 @@ GAMES = Registry(
     "base:Game",
     {
         "bilinear": "bilinear:Bilinear",
+        "coordinatewise": "coordinatewise:Coordinatewise",
         "quadratic": "quadratic:Quadratic",
+        "robust-least-squares": "robust_least_squares:RobustLeastSquares",
+        "dirac": "dirac:DiracGan",
+        "gaussian-gan": "gaussian_gan:GaussianGan",
+        "matrix-game": "matrix_game:MatrixGame",
         "adversarial": "adversarial:Adversarial",
     },
 )

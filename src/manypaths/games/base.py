@@ -137,9 +137,8 @@ class Game(ABC):
         the summands is needed."""
         return None
 
-    def stacked_gradients(self, population: Any, sample: Any, names: tuple[str, ...]) -> Gradients | None:
-        """A population's field in closed form (``sample`` is ``None`` for the full one); ``None`` where autograd has
-        to find it."""
+    def difference_gradients(self, sample: Any, point: Point, names: tuple[str, ...]) -> Gradients | None:
+        """F(w; sample) - F(point; sample) in closed form; ``None`` where it takes two evaluations."""
         return None
 
     def subset(self, members: Tensor) -> Game:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from manypaths import fields
+from manypaths.fields import check_arguments
+from manypaths.games.constants import Constants
+from manypaths.games.coordinatewise import Coordinatewise
 from manypaths.games.quadratic import Quadratic
 from manypaths.randomness import generator_for
 
@@ -34,15 +41,37 @@ class Bilinear(Quadratic):
         offsets = torch.cat([zero if x_terms is None else x_terms, zero if y_terms is None else -y_terms], dim=1)
         super().__init__(joint, offsets, start)
 
-    @classmethod
-    def coordinatewise(cls, n: int, *, noise: bool = True, seed: int = 0) -> Bilinear:
-        """The game of SVRE's Figure 4: A_i = e_i e_i' with n = d, and a_i, b_i, x_0, y_0 ~ N(0, I/d).
+    @staticmethod
+    def coordinatewise(n: int, *, noise: bool = True, seed: int = 0) -> Coordinatewise:
+        """The game of SVRE's Figure 4, A_i = e_i e_i' with n = d, stored without its matrices."""
+        return Coordinatewise(n, noise=noise, seed=seed)
 
-        Without ``noise`` the linear terms vanish: the counterexample on which stochastic extragradient with
-        independent samples diverges at every step size (SVRE, section 2).
+    @classmethod
+    def with_spectrum(
+        cls,
+        n: fields.PositiveInt,
+        spectrum: Sequence[fields.NonNegative],
+        *,
+        spread: fields.NonNegative = 0.5,
+        noise: fields.NonNegative = 1.0,
+        seed: int = 0,
+    ) -> Bilinear:
+        """A game whose mean matrix A = U diag(spectrum) V' has the given singular values, U and V random.
+
+        A_i = A + spread E_i and the linear terms are noise e_i, with entries of E_i and e_i ~ N(0, 1/d), the E_i less
+        their mean; the start is N(0, I / d). With one summand A_1 = A.
         """
-        generator = generator_for(seed, "bilinear.coordinatewise")
-        draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64) / n**0.5  # noqa: E731
-        eye = torch.eye(n, dtype=torch.float64)
-        x_terms, y_terms = (draw(n, n), draw(n, n)) if noise else (None, None)
-        return cls(eye[:, :, None] * eye[:, None, :], x_terms=x_terms, y_terms=y_terms, start=draw(2 * n))
+        check_arguments(Bilinear.with_spectrum, locals())
+        values = torch.tensor(spectrum, dtype=torch.float64)
+        d, generator = len(values), generator_for(seed, "bilinear.spectrum", n)
+        draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64) / d**0.5  # noqa: E731
+        u, v = (torch.linalg.qr(draw(d, d)).Q for _ in range(2))
+        scatter, x_terms, y_terms = draw(n, d, d), draw(n, d), draw(n, d)
+        matrices = u @ values.diag() @ v.mT + spread * (scatter - scatter.mean(0))
+        return cls(matrices, x_terms=noise * x_terms, y_terms=noise * y_terms, start=draw(2 * d))
+
+    def constants(self) -> Constants:
+        """Nothing pulls: mu is 0 and l infinite."""
+        d = self.d
+        norms = torch.linalg.matrix_norm(self.matrices[:, :d, d:], 2)
+        return Constants(0.0, float(torch.linalg.matrix_norm(self._matrix[:d, d:], 2)), float(norms.mean()), math.inf)

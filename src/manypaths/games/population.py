@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.analytic import AnalyticGame, joined
 from manypaths.games.base import Game, Sample
 from manypaths.games.population_source import MemberSamples
-from manypaths.games.vectors import Gradients, copy_, owned
+from manypaths.games.vectors import Gradients, Point, copy_, owned
 
 DEFAULT_CHUNK = 64
 """Members evaluated at once: the weights and activations of more small networks fall out of a core's cache."""
@@ -114,7 +116,7 @@ class Population(Game):
     def subset(self, members: Tensor) -> Population:
         chosen = members.nonzero().flatten()
         part = object.__new__(Population)
-        vars(part).update(vars(self))
+        vars(part).update({key: value for key, value in vars(self).items() if key != "_parameters"})
         part.seeds = tuple(torch.tensor(self.seeds)[chosen].tolist())
         part.vary = {path: values[chosen] for path, values in self.vary.items()}
         part.players = {name: _rows(stack, chosen) for name, stack in self.players.items()}
@@ -127,8 +129,8 @@ class Population(Game):
         return found
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
-        if (exact := self.template.stacked_gradients(self, sample, names)) is not None:
-            return exact
+        if isinstance(self.template, AnalyticGame):
+            return self.template.evaluate(self._joint(), sample.stacked["index"], names)
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
         parts: dict[str, list[list[Tensor | None]]] = {name: [] for name in names}
         losses: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -150,14 +152,32 @@ class Population(Game):
         return Gradients(joined, {name: torch.cat(losses[name]) for name in names})
 
     def full_gradients(self, names: tuple[str, ...]) -> tuple[Gradients, int] | None:
-        exact = self.template.stacked_gradients(self, None, names)
-        return None if exact is None else (exact, self.template.size)  # type: ignore[attr-defined]
+        if not isinstance(self.template, AnalyticGame):
+            return None
+        return self.template.evaluate(self._joint(), None, names), self.template.size
+
+    def difference_gradients(self, sample: Any, point: Point, names: tuple[str, ...]) -> Gradients | None:
+        if not isinstance(self.template, AnalyticGame):
+            return None
+        there = joined(point, self.players)
+        return self.template.evaluate(self._joint(), sample.stacked["index"], names, less=there)
+
+    def parameters(self, player: str) -> list[nn.Parameter]:
+        return self._parameters[player]
 
     def draws_noise(self, sample: Any) -> bool:
         self.gradients(sample)  # members that draw from torch's own generator are refused by vmap
         return False
 
     # ---- how ------------------------------------------------------------------------------------------------------
+
+    def _joint(self) -> Tensor:
+        """The joint vectors of an analytic game's members, (n, D)."""
+        return joined({name: list(stack.parameters()) for name, stack in self.players.items()}, self.players)
+
+    @cached_property
+    def _parameters(self) -> dict[str, list[nn.Parameter]]:
+        return {name: [p for p in stack.parameters() if p.requires_grad] for name, stack in self.players.items()}
 
     def _evaluate(
         self, sample: MemberSamples, names: tuple[str, ...], rows: slice

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import linear
 
+from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.games.base import Game
-from manypaths.games.source import Index
+from manypaths.games.analytic import AnalyticGame
+from manypaths.games.constants import Constants, linear_constants
+from manypaths.games.monotone import Family, monotone_sum
 
 
-class Coordinates(nn.Module):
-    """A player that is a plain vector."""
-
-    def __init__(self, start: Tensor):
-        super().__init__()
-        self.weight = nn.Parameter(start.detach().clone())
-
-
-class Quadratic(Game):
+class Quadratic(AnalyticGame):
     """Two players x, y and the field F_i(w) = M_i w + b_i with w = (x, y), F = 1/n sum_i F_i.
 
     Player x minimises 1/2 x'(M_xx)x + x'(M_xy)y + x'b_x, player y likewise; the diagonal blocks of every M_i must be
@@ -41,40 +34,55 @@ class Quadratic(Game):
         for block in (matrices[:, :d, :d], matrices[:, d:, d:]):
             if not torch.allclose(block, block.mT, rtol=1e-6, atol=1e-9):
                 raise InvalidValue("a player's own block of a quadratic game must be symmetric")
-        self.matrices, self.d = matrices, d
-        offsets = matrices.new_zeros(n, size) if offsets is None else offsets
-        self.offsets = offsets.expand(n, size)
         start = matrices.new_ones(size) if start is None else start
-        self.players = {"x": Coordinates(start[:d]), "y": Coordinates(start[d:])}
+        super().__init__({"x": start[:d], "y": start[d:]})
+        offsets = matrices.new_zeros(n, size) if offsets is None else offsets
+        self.matrices, self.offsets, self.d, self.size = matrices, offsets.expand(n, size), d, n
+        self._matrix, self._offset = matrices.mean(0), self.offsets.mean(0)
 
-    @property
-    def size(self) -> int:
-        """The number of summands n."""
-        return len(self.matrices)
+    @classmethod
+    def monotone(
+        cls,
+        n: fields.PositiveInt,
+        d: fields.PositiveInt,
+        *,
+        family: Family = "mixed",
+        mu: fields.Positive = 1.0,
+        L: fields.Positive = 100.0,
+        cocoercivity: fields.Positive | None = None,
+        noise: fields.NonNegative = 1.0,
+        seed: int = 0,
+    ) -> Quadratic:
+        """A finite sum with chosen constants, which ``constants()`` confirms; see ``monotone_sum``.
 
-    def losses(self, sample: Index, players: tuple[str, ...]) -> dict[str, Tensor]:
-        d = self.d
-        x: Any = self.players["x"].weight
-        y: Any = self.players["y"].weight
-        m, b = self.matrices[sample.index].mean(0), self.offsets[sample.index].mean(0)
-        losses = {
-            "x": lambda: x @ (0.5 * m[:d, :d] @ x + m[:d, d:] @ y + b[:d]),
-            "y": lambda: y @ (0.5 * m[d:, d:] @ y + m[d:, :d] @ x + b[d:]),
-        }
-        return {name: losses[name]() for name in players}
+        ``start`` is at distance 1 from the solution.
+        """
+        return cls(*monotone_sum(n, d, family, mu, L, cocoercivity, noise, seed))
 
-    def jacobian(self) -> Tensor:
-        """The constant Jacobian of the full field, M = 1/n sum_i M_i."""
-        return self.matrices.mean(0)
+    def field(self, w: Tensor, index: Tensor | None = None) -> Tensor:
+        if index is None:
+            return linear(w, self._matrix, self._offset)
+        products = self.matrices[index] @ w[..., None, :, None]
+        return (products[..., 0] + self.offsets[index]).mean(-2)
 
-    def field(self, w: Tensor) -> Tensor:
-        """The full field at w, in closed form."""
-        return self.jacobian() @ w + self.offsets.mean(0)
+    def difference(self, w: Tensor, v: Tensor, index: Tensor) -> Tensor:
+        return (self.matrices[index] @ (w - v)[..., None, :, None])[..., 0].mean(-2)
+
+    def values(self, w: Tensor, index: Tensor | None = None) -> Tensor:
+        d, matrix = self.d, self.jacobian(w, index)
+        offset = self._offset if index is None else self.offsets[index].mean(-2)
+        parts, pull = w.unflatten(-1, (2, d)), (matrix @ w[..., None])[..., 0] + offset
+        own = torch.stack([matrix[..., :d, :d], matrix[..., d:, d:]], -3) @ parts[..., None]
+        return (parts * (pull.unflatten(-1, (2, d)) - 0.5 * own[..., 0])).sum(-1)
+
+    def jacobian(self, w: Tensor | None = None, index: Tensor | None = None) -> Tensor:
+        """M_B, the same at every w."""
+        matrix = self._matrix if index is None else self.matrices[index].mean(-3)
+        return matrix if w is None else matrix.expand(*w.shape[:-1], *matrix.shape[-2:])
 
     def solution(self) -> Tensor:
         """The equilibrium w* with F(w*) = 0 (the minimum-norm one where M is singular)."""
-        return torch.linalg.lstsq(self.jacobian(), -self.offsets.mean(0)[:, None], driver="gelsd").solution[:, 0]
+        return torch.linalg.lstsq(self._matrix, -self._offset[:, None], driver="gelsd").solution[:, 0]
 
-    def joint(self) -> Tensor:
-        """The joint iterate as one vector (x, y)."""
-        return torch.cat([p.detach() for name in self.players for p in self.parameters(name)])
+    def constants(self) -> Constants:
+        return linear_constants(self.matrices, self._matrix)

@@ -5,7 +5,7 @@ Everything runs through ``torch._foreach_*``: one call for all tensors of a play
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,15 +14,47 @@ Point = Mapping[str, Sequence[Tensor]]
 """Weights only: player -> its trainable parameters, in the order of ``Module.parameters()``."""
 
 
+class Losses(MutableMapping[str, Tensor]):
+    """Player -> its loss, computed when one is first looked at where losses are not a by-product of gradients."""
+
+    def __init__(self, found: Mapping[str, Tensor] | Callable[[], Mapping[str, Tensor]]):
+        self._found = found
+
+    @property
+    def _values(self) -> dict[str, Tensor]:
+        if not isinstance(self._found, dict):
+            self._found = dict(self._found() if callable(self._found) else self._found)
+        return self._found
+
+    def __getitem__(self, player: str) -> Tensor:
+        return self._values[player]
+
+    def __setitem__(self, player: str, loss: Tensor) -> None:
+        self._values[player] = loss
+
+    def __delitem__(self, player: str) -> None:
+        del self._values[player]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 class Gradients(Mapping[str, "list[Tensor | None]"]):
     """Player -> gradients of its own loss with respect to its own parameters, with the losses they came from.
 
     An entry is ``None`` where the loss does not depend on the parameter; such a parameter stays untouched.
     """
 
-    def __init__(self, by_player: Mapping[str, list[Tensor | None]], losses: Mapping[str, Tensor]):
+    def __init__(
+        self,
+        by_player: Mapping[str, list[Tensor | None]],
+        losses: Mapping[str, Tensor] | Callable[[], Mapping[str, Tensor]],
+    ):
         self._by_player = dict(by_player)
-        self.losses = dict(losses)
+        self.losses = losses if isinstance(losses, Losses) else Losses(losses)
 
     def __getitem__(self, player: str) -> list[Tensor | None]:
         return self._by_player[player]

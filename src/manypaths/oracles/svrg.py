@@ -147,13 +147,18 @@ class SVRG(Oracle):
         names = game.names(players)
         if self.when == "helps":
             self._measure(game, [name for name in names if self.draws >= self._next_check.get(name, 0)])
-        now = game.gradients(sample, names, moves_buffers=moves_buffers)
         self.count(names, len(sample))
-        reduced = [name for name in names if self.reduces(name)]
+        reduced = tuple(name for name in names if self.reduces(name))
+        self.count(reduced, len(sample))
+        snapshot = self.snapshot
+        if snapshot and reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
+            return self._centred(exact, names)
+        now = game.gradients(sample, names, moves_buffers=moves_buffers)
         if reduced:
-            self._correct(now, self.at_snapshot(game, sample, reduced))
-            self.count(reduced, len(sample))
-        return now
+            then = self.at_snapshot(game, sample, reduced)
+            for name in reduced:
+                add_(now[name], then[name], -1.0)
+        return self._centred(now, reduced)
 
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
         """F_B(w_S), the same mini-batch at the snapshot."""
@@ -165,11 +170,12 @@ class SVRG(Oracle):
         """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
         return self._helps.get(player, True)
 
-    def _correct(self, now: Gradients, then: Gradients) -> None:
+    def _centred(self, difference: Gradients, players: tuple[str, ...]) -> Gradients:
+        """F_B(w) - F_B(w_S), with F(w_S) added for these players."""
         assert self.snapshot is not None
-        for name in then:
-            add_(now[name], then[name], -1.0)
-            add_(now[name], self.snapshot.mean[name])
+        for name in players:
+            add_(difference[name], self.snapshot.mean[name])
+        return difference
 
     def due(self) -> Tensor:
         return self.cadence.due()
