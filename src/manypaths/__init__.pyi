@@ -27,9 +27,14 @@ from manypaths.optim.averaging.ema import EMA as EMA
 from manypaths.optim.averaging.uniform import Uniform as Uniform
 from manypaths.optim.base import Bases as Bases
 from manypaths.optim.vradam import VRAd as VRAd
+from manypaths.oracles.accelerated import AcceleratedSVRG as AcceleratedSVRG
+from manypaths.oracles.consensus import Consensus as Consensus
 from manypaths.oracles.full import Full as Full
+from manypaths.oracles.importance import Importance as Importance
 from manypaths.oracles.stochastic import Stochastic as Stochastic
+from manypaths.oracles.stored_gradients import StoredGradients as StoredGradients
 from manypaths.oracles.svrg import SVRG as SVRG
+from manypaths.oracles.symplectic import Symplectic as Symplectic
 from manypaths.parts import Part as Part
 from manypaths.penalties.dragan import Dragan as Dragan
 from manypaths.penalties.interpolated import Interpolated as Interpolated

@@ -35,8 +35,13 @@ class Part(fields.Unbuilt, Generic[T]):
         self.require(live)
         return self.target(**{name: _built(value) for name, value in self.settings.items()}, **live)
 
+    def supplied(self, **live: Any) -> Part[T]:
+        """A copy in which live objects stand wherever this part or a nested one accepts and does not set them."""
+        nested = {k: v.supplied(**live) if isinstance(v, Part) else v for k, v in self.settings.items()}
+        return Part(self.target, **{name: value for name, value in live.items() if self.accepts(name)} | nested)
+
     def require(self, live: Iterable[str] = ()) -> None:
-        """Everything without a default is set, here and in nested parts, but for what ``build`` will bring."""
+        """Everything without a default is set, here and in nested parts, but for the ``live`` objects to come."""
         parameters = inspect.signature(self.target).parameters.values()
         needed = [
             p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
@@ -46,7 +51,7 @@ class Part(fields.Unbuilt, Generic[T]):
         for value in self.settings.values():
             for part in value if isinstance(value, tuple) else (value,):
                 if isinstance(part, Part):
-                    part.require()
+                    part.require(live)
 
     def accepts(self, name: str) -> bool:
         """Whether the target has a parameter of that name."""

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import torch
 
+from manypaths.games.source import Source
 from manypaths.objectives import OBJECTIVES
 from manypaths.oracles import ORACLES
+from manypaths.oracles.accelerated import AcceleratedSVRG
+from manypaths.oracles.base import Oracle
+from manypaths.oracles.consensus import Consensus
+from manypaths.oracles.full import Full
+from manypaths.oracles.importance import Importance
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.stored_gradients import StoredGradients
+from manypaths.oracles.svrg import SVRG
+from manypaths.oracles.symplectic import Symplectic
 from manypaths.penalties import PENALTIES
 from manypaths.penalties.base import Penalty
 from manypaths.rules import RULES
@@ -22,6 +33,17 @@ ORDER = ("critic", "generator")
 
 def make_rule(name: str) -> Rule:
     return RULES[name](ORDER) if name == "alternating" else RULES[name]()
+
+
+def make_oracle(name: str, source: Source) -> Oracle:
+    around = {
+        "consensus": lambda make: make(Stochastic(source, batch=8), weight=0.1),
+        "symplectic": lambda make: make(Stochastic(source, batch=8), weight=0.1),
+        "importance": lambda make: make(SVRG(source, batch=8, summands="batches"), constants=(1, 2, 3, 4, 5, 6, 7, 8)),
+        "accelerated-svrg": lambda make: make(SVRG(source, batch=8, every=2), tau=0.1),
+    }
+    make = around.get(name, lambda make: make(source, batch=8))
+    return make(ORACLES[name])
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -41,7 +63,7 @@ def test_extragradient_variants(options) -> None:
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_oracles(name) -> None:
-    conformance.check_oracle(lambda source: ORACLES[name](source, batch=8))
+    conformance.check_oracle(partial(make_oracle, name))
 
 
 @pytest.mark.parametrize("refresh", ["fixed", "geometric", "loopless", "svre"])
@@ -49,6 +71,29 @@ def test_oracles(name) -> None:
 def test_svrg_variants(refresh, when) -> None:
     make = lambda source: ORACLES["svrg"](source, batch=8, refresh=refresh, when=when, every=3, check_every=2)  # noqa: E731
     conformance.check_oracle(make)
+
+
+@pytest.mark.parametrize("update", ["visit", "snapshot"])
+@pytest.mark.parametrize("summands", ["samples", "batches"])
+def test_stored_gradients_variants(update, summands) -> None:
+    every = {"every": 3} if update == "snapshot" else {}
+    conformance.check_oracle(lambda source: StoredGradients(source, 4, update, summands=summands, **every))
+
+
+@pytest.mark.parametrize("make", [Consensus, Symplectic, partial(Symplectic, align=True)])
+@pytest.mark.parametrize("independent", [True, False])
+def test_second_order_variants(make, independent) -> None:
+    conformance.check_oracle(lambda source: make(Stochastic(source, 8), weight=0.1, independent=independent))
+    if independent:
+        conformance.check_oracle(lambda source: make(Full(source, chunk=24), weight=0.1))
+
+
+def test_importance_variants() -> None:
+    weights = torch.linspace(1.0, 2.0, 64)
+    conformance.check_oracle(lambda source: Importance(Stochastic(source, batch=1), weights))
+    conformance.check_oracle(lambda source: Importance(Stochastic(source, batch=8), weights[:8]))
+    conformance.check_oracle(lambda source: Importance(SVRG(source, batch=1, every=3), weights))
+    conformance.check_oracle(lambda source: AcceleratedSVRG(Importance(SVRG(source, 1, every=3), weights), tau=0.1))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

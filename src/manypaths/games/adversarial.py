@@ -70,7 +70,7 @@ class Adversarial(Game):
         if "critic" in players:
             assert real_scores is not None
             loss = self.objective.critic(real_scores, fake_scores)
-            still = fake.detach()
+            still = fake if self.second_order else fake.detach()
             losses["critic"] = sum((p(critic, sample, still) for p in self.penalties), start=loss)
         if "generator" in players:
             losses["generator"] = self.objective.generator(fake_scores, real_scores)

@@ -167,6 +167,18 @@ class Game(ABC):
             self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
+    second_order = False
+    """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""
+
+    @contextlib.contextmanager
+    def differentiated_twice(self) -> Iterator[None]:
+        """Losses evaluated inside are differentiated through the field, with respect to every player."""
+        self.second_order = True
+        try:
+            yield
+        finally:
+            self.second_order = False
+
     def draws_noise(self, sample: Any) -> bool:
         """Whether an evaluation draws from torch's global generator.
 

@@ -64,12 +64,15 @@ class PairedSource(FiniteSource):
         self._fill()
 
     def sample(self, n: int) -> GanSample:
+        index = self.indices(n)
+        return self.take(index) if self.latents == "paired" else self._fresh(index)
+
+    def indices(self, n: int) -> Tensor:
         if self.redraw_when == "traversal" and self._drawn >= self.count:
             self._next_set()
             self._drawn = 0
-        index = self._next(n)
         self._drawn += n
-        return self.take(index) if self.latents == "paired" else self._fresh(index)
+        return self._next(n)
 
     def take(self, index: Tensor) -> GanSample:
         if self.size is None:

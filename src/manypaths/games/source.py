@@ -51,6 +51,10 @@ class Source(ABC):
         """The sources of the ``members`` (a mask) of a population, as a source of their own."""
         raise InvalidType(f"{type(self).__name__} is one source: only a PopulationSource has members")
 
+    def indices(self, n: int) -> Tensor:
+        """The numbers of the next ``n`` summands, for those who keep something per summand."""
+        raise self._infinite("access by index")
+
     def redraw(self) -> None:
         """Draw the randomness that is frozen into the finite sum anew (latents, noise, partition).
 
@@ -117,7 +121,10 @@ class FiniteSource(Source):
 
     def sample(self, n: int) -> Sample:
         """``n`` independent summands, with replacement: the sampling under which SVRG is unbiased."""
-        return self.take(self._draw(self.size, n))
+        return self.take(self.indices(n))
+
+    def indices(self, n: int) -> Tensor:
+        return self._draw(self.size, n)
 
     def _draw(self, high: int, n: int) -> Tensor:
         return torch.randint(high, (n,), generator=self.generator)

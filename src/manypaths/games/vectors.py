@@ -65,6 +65,10 @@ class Gradients(Mapping[str, "list[Tensor | None]"]):
     def __len__(self) -> int:
         return len(self._by_player)
 
+    def only(self, players: Iterable[str]) -> Gradients:
+        """The entries of some players."""
+        return Gradients({name: self[name] for name in players}, {name: self.losses[name] for name in players})
+
 
 Vector = Mapping[str, Sequence["Tensor | None"]]
 
@@ -147,6 +151,13 @@ def squared_norm(tensors: Iterable[Tensor | None]) -> float:
     if not existing:
         return 0.0
     return float(torch.stack([n.double() for n in torch._foreach_norm(existing)]).square().sum())
+
+
+@torch.no_grad()
+def dot(a: Vector, b: Vector) -> float:
+    """<a, b> over all players of ``a``, where ``None`` is zero, summed in float64."""
+    pairs = [(t, s) for name in a for t, s in zip(a[name], b[name], strict=True) if t is not None and s is not None]
+    return float(sum((t.double() * s.double()).sum() for t, s in pairs))
 
 
 def flat(vector: Vector) -> Tensor:

@@ -10,5 +10,10 @@ ORACLES = Registry(
         "stochastic": "stochastic:Stochastic",
         "full": "full:Full",
         "svrg": "svrg:SVRG",
+        "stored-gradients": "stored_gradients:StoredGradients",
+        "importance": "importance:Importance",
+        "accelerated-svrg": "accelerated:AcceleratedSVRG",
+        "consensus": "consensus:Consensus",
+        "symplectic": "symplectic:Symplectic",
     },
 )

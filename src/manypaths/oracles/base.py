@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -24,8 +24,13 @@ class Oracle(ABC):
     """
 
     source: Source
+    batch: int
     takes_snapshots: ClassVar[bool] = False
     """Whether ``due`` is ever true."""
+    unbiased: ClassVar[bool] = True
+    """Whether the estimate's mean over the draws is F(w) itself; not where an oracle adjusts the field."""
+    couples_players: ClassVar[bool] = False
+    """Whether an estimate for one player evaluates every player; then all of them are on the bill."""
 
     def __init__(self) -> None:
         self.evaluations: dict[str, Any] = Counter()
@@ -56,6 +61,17 @@ class Oracle(ABC):
         ``moves_buffers`` lets this one evaluation update BatchNorm statistics and the like; a rule sets it in
         exactly one call per step.
         """
+
+    def outcomes(self) -> Iterator[tuple[float, Any]]:
+        """Every summand that ``draw`` can hand out, with its probability (of a finite source).
+
+        The mean of the estimate is a sum over these: unbiasedness is checked by enumeration, not by luck.
+        """
+        self.source.require_finite("an enumeration of the draws")
+        batches = getattr(self, "_settled", None) == "batches"
+        indices = self.source.partition(self.batch) if batches else list(torch.arange(self.source.size or 0)[:, None])
+        for index in indices:
+            yield 1.0 / len(indices), self.source.take(index)
 
     def due(self) -> Tensor:
         """For whom a new snapshot is due, a mask (m,) (m = 1 outside populations); asked once per step."""

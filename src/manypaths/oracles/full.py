@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,19 +35,22 @@ def full_gradient(
     *,
     equal: bool,
     moves_buffers: bool = False,
+    evaluate: Callable[..., Gradients] | None = None,
 ) -> tuple[Gradients, int]:
     """The mean field over all summands, and the number of per-sample gradients it took.
 
     ``equal=False``: the summands are samples, and a chunk counts by its length. ``equal=True``: the summands are the
-    mini-batches themselves, each counted once.
+    mini-batches themselves, each counted once. ``evaluate`` averages something else than ``game.gradients``, with the
+    same signature.
     """
+    evaluate = evaluate or game.gradients
     names, total, samples = game.names(players), 0.0, 0
     if (exact := game.full_gradients(names)) is not None:
         return exact
     mean: Gradients | None = None
     for chunk in chunks:
         weight = 1.0 if equal else float(len(chunk))
-        part = game.gradients(chunk, names, moves_buffers=moves_buffers and mean is None)
+        part = evaluate(chunk, names, moves_buffers=moves_buffers and mean is None)
         total, samples = total + weight, samples + len(chunk)
         if mean is None:
             mean = part
@@ -108,15 +111,25 @@ class Full(Oracle):
         self._settled = settle_summands(self.summands, game, self.source, self.batch)
         return describe_summands(self._settled, self.source, self.batch)
 
+    @property
+    def equal(self) -> bool:
+        """Whether the summands are mini-batches, each counted once."""
+        return self._settled == "batches"
+
+    def chunks(self) -> Iterator[Sample]:
+        """The finite sum, a chunk at a time."""
+        return summand_batches(self.source, self._settled, self.batch, self.chunk)
+
     def draw(self) -> Everything:
         self.draws += 1
         return Everything(self.source.size or 0)
 
+    def outcomes(self) -> Iterator[tuple[float, Everything]]:
+        yield 1.0, Everything(self.source.size or 0)
+
     def __call__(
         self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
     ) -> Gradients:
-        chunks = summand_batches(self.source, self._settled, self.batch, self.chunk)
-        equal = self._settled == "batches"
-        gradients, samples = full_gradient(game, chunks, players, equal=equal, moves_buffers=moves_buffers)
+        gradients, samples = full_gradient(game, self.chunks(), players, equal=self.equal, moves_buffers=moves_buffers)
         self.count(gradients, samples)
         return gradients

@@ -14,8 +14,8 @@ from manypaths.games.gan_sample import GanSample
 class Penalty(ABC):
     """A regulariser that is added to the critic's loss.
 
-    ``__call__(critic, sample, fake)`` returns a scalar, a batch mean; ``fake`` carries no graph. All randomness
-    comes from ``sample`` (``counter_uniform(sample.seed, ...)``).
+    ``__call__(critic, sample, fake)`` returns a scalar, a batch mean; ``fake`` carries no graph (unless the field
+    itself is being differentiated). All randomness comes from ``sample`` (``counter_uniform(sample.seed, ...)``).
     """
 
     couples_samples: bool = False

@@ -42,7 +42,7 @@ OUTPUT_ONLY = (
 
 
 _SEEDED = ("source", "oracle")
-"""Parts whose ``seed`` follows the run's unless they set one."""
+"""Parts whose ``seed``, and that of parts inside them, follows the run's unless they set one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +119,7 @@ class Recipe:
         """JSON-ready data with every default spelled out, but for seeds that follow the run's."""
         data = {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         for name in _SEEDED:
-            if "seed" not in getattr(self, name).settings:
-                data[name].pop("seed", None)
+            _drop_followed_seeds(getattr(self, name), data[name])
         return data
 
     @classmethod
@@ -163,8 +162,8 @@ class Recipe:
         """Read the data, build and initialise the networks from the seed, and bind everything together."""
         self.check()
         data = self.data.build().load()
-        source = _seeded(self.source, self.seed, real=data.real, labels=data.labels)
-        oracle = _seeded(self.oracle, self.seed, source=source)
+        source: Any = self.source.supplied(seed=self.seed, real=data.real, labels=data.labels).build()
+        oracle: Any = self.oracle.supplied(seed=self.seed, source=source).build()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(self.seed, "weights"))
             game = self.game.build()
@@ -196,11 +195,13 @@ class Recipe:
         ]
 
 
-def _seeded(part: Part[Any], seed: int, **live: Any) -> Any:
-    """Build a part, handing on the run's seed unless the part has its own."""
-    if part.accepts("seed") and "seed" not in part.settings:
-        live["seed"] = seed
-    return part.build(**{name: value for name, value in live.items() if part.accepts(name)})
+def _drop_followed_seeds(part: Part[Any], data: dict[str, Any]) -> None:
+    """Forget the default seeds of a part and of those inside it: they follow the run's."""
+    if "seed" not in part.settings:
+        data.pop("seed", None)
+    for name, inner in part.settings.items():
+        if isinstance(inner, Part):
+            _drop_followed_seeds(inner, data[name])
 
 
 def _build_base(part: Part[Optimizer], params: list[nn.Parameter], where: str) -> Optimizer:

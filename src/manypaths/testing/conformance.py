@@ -112,43 +112,50 @@ def _check_subset(make: Callable[[], Rule]) -> None:
             )
 
 
-def check_oracle(make: Callable[[Source], Oracle], *, unbiased: bool = True) -> None:
+def check_oracle(make: Callable[[Source], Oracle]) -> None:
     """Conformance of an oracle over a finite source.
 
-    Deterministic under a seed; resumed equals uninterrupted; evaluations are counted for the asked players only;
-    evaluating moves neither weights nor (unless asked) buffers; its mean over the summands is the full gradient.
+    Deterministic under a seed; resumed equals uninterrupted, bill included; evaluations are counted for the asked
+    players only (for all, where the oracle couples players); evaluating a sample again gives the same, and moves
+    neither weights nor (unless asked) buffers; where it says that it is unbiased, its mean is the full gradient.
     """
-    ends = [_weights(_trained(Simultaneous, 6, make)) for _ in range(2)]
-    assert torch.equal(ends[0], ends[1]), "two runs of one seed differ"
+    whole, again = _trained(Simultaneous, 6, make), _trained(Simultaneous, 6, make)
+    assert torch.equal(_weights(whole), _weights(again)), "two runs of one seed differ"
     resumed = _training(Simultaneous, make)
     resumed.load_state_dict(_through_disk(_trained(Simultaneous, 3, make).state_dict()))
     for _ in range(3):
         resumed.step()
-    assert torch.equal(ends[0], _weights(resumed)), "a resumed run differs: state_dict misses something"
+    assert torch.equal(_weights(whole), _weights(resumed)), "a resumed run differs: state_dict misses something"
+    assert whole.oracle.evaluations == resumed.oracle.evaluations, "a resumed run's bill differs"
 
     training = _trained(Simultaneous, 2, make)
     game, oracle = training.game, training.oracle
     weights, buffers, spent = _weights(training), [b.clone() for b in game.buffers()], dict(oracle.evaluations)
-    oracle(game, oracle.draw(), ("critic",))
+    sample = oracle.draw()
+    first = oracle(game, sample, ("critic",))
+    assert list(first) == ["critic"], f"asked for the critic, it answered for {list(first)}"
     assert torch.equal(weights, _weights(training)), "an evaluation moved weights"
     assert all(torch.equal(a, b) for a, b in zip(buffers, game.buffers(), strict=True)), "an evaluation moved buffers"
     assert oracle.evaluations["critic"] > spent["critic"], "an evaluation was not counted"
-    assert oracle.evaluations["generator"] == spent["generator"], "a player that was not asked for was counted"
-    if unbiased:
+    others = oracle.evaluations["generator"] - spent["generator"]
+    assert oracle.couples_players or not others, "a player that was not asked for was counted"
+    second = oracle(game, sample)
+    assert torch.equal(flat(first), flat({"critic": second["critic"]})), "the same sample gave two estimates"
+    if oracle.unbiased:
         assert mean_error(game, oracle) < 1e-12, "the mean over all summands is not the full gradient"
 
 
 def mean_error(game: Game, oracle: Any) -> float:
-    """||mean of the estimates over all summands - full gradient|| / ||full gradient||, at the current iterate."""
+    """||mean of the estimates over all draws - full gradient|| / ||full gradient||, at the current iterate."""
     settled = getattr(oracle, "_settled", None) or "samples"
-    batches = settled == "batches"
-    size = oracle.batch if batches else 1
-    chunks = list(summand_batches(oracle.source, settled, oracle.batch, size))
-    full = flat(full_gradient(game, chunks, equal=batches)[0])
-    total = torch.zeros_like(full)
-    for chunk in chunks:
-        total += flat(oracle(game, chunk))
-    return float((total / len(chunks) - full).norm() / full.norm())
+    chunks = summand_batches(oracle.source, settled, oracle.batch, 1)
+    full = flat(full_gradient(game, chunks, equal=settled == "batches")[0])
+    return float((mean_estimate(game, oracle) - full).norm() / full.norm())
+
+
+def mean_estimate(game: Game, oracle: Oracle) -> Tensor:
+    """The exact mean of an oracle's estimate at the current iterate, as one vector."""
+    return torch.stack([p * flat(oracle(game, sample)) for p, sample in oracle.outcomes()]).sum(0)
 
 
 def check_objective(objective: Objective) -> None:

@@ -1,0 +1,130 @@
+"""Summands drawn by importance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manypaths import fields
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game, Sample
+from manypaths.games.vectors import Gradients, add_, scale_
+from manypaths.oracles.base import Oracle
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.svrg import SVRG
+from manypaths.oracles.wrapper import Wrapper
+from manypaths.randomness import generator_for
+
+
+@dataclass(frozen=True)
+class Weighted(Sample):
+    """One summand and its weight 1 / (n p_i)."""
+
+    sample: Any
+    weight: float
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.sample.tensors()
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+@dataclass(eq=False)
+class Importance(Wrapper):
+    """Draws summand i with probability p_i proportional to a given constant, and weighs it by 1 / (n p_i).
+
+    Around ``Stochastic`` the estimate is F_i(w) / (n p_i), around ``SVRG`` it is
+    (F_i(w) - F_i(w_S)) / (n p_i) + F(w_S): both have mean F(w). With constants proportional to the summands' Lipschitz
+    constants their mean replaces the largest one in the rates (SVRE's assume it).
+
+    A weight is exact for one summand per draw: a sample (``batch=1``), or a mini-batch of the fixed partition, which
+    is what a larger batch means here; its remainder is left out of the finite sum.
+
+    Args:
+        oracle: ``Stochastic`` or ``SVRG``.
+        constants: one positive number per summand, in the order of the samples (or of the mini-batches of
+            ``source.partition(batch)``).
+        seed: of the draws.
+    """
+
+    oracle: Oracle
+    constants: Sequence[float]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.constants, Tensor):
+            self.constants = tuple(self.constants.tolist())
+        fields.check(self)
+        if not isinstance(self.oracle, (Stochastic, SVRG)):
+            raise InvalidType(f"Importance.oracle is {type(self.oracle).__name__}: expected Stochastic or SVRG")
+        if isinstance(self.oracle, SVRG) and self.oracle.when == "helps":
+            raise InvalidValue("when is 'helps', which measures uniform draws: expected 'always' inside Importance")
+        super().__init__()
+        self.source.require_finite("importance sampling")
+        self._coins = generator_for(self.seed, "importance")
+        p = torch.tensor(self.constants, dtype=torch.float64)
+        size = (self.source.size or 0) // self.batch
+        if len(p) != size:
+            what = "samples" if self.batch == 1 else f"mini-batches of {self.batch}"
+            raise InvalidValue(f"there are {len(p)} constants for {size} {what}: expected as many")
+        if not (p.isfinite() & (p > 0)).all():
+            raise InvalidValue(f"the smallest constant is {float(p.min())}: expected finite numbers > 0")
+        if getattr(self.source, "order", "independent") != "independent":
+            raise InvalidValue("source.order is 'shuffled', which importance sampling replaces: expected 'independent'")
+        self._p = p / p.sum()
+        self._settled = "samples" if self.batch == 1 else "batches"
+        self._parts: list[Tensor] | None = None
+
+    def bind(self, game: Game) -> str | None:
+        note = super().bind(game)
+        if self._settled == "batches" and isinstance(self.oracle, Stochastic):
+            left = (self.source.size or 0) % self.batch
+            return f"the finite sum runs over the {len(self._p)} mini-batches of a fixed partition, {left} left out"
+        if isinstance(self.oracle, SVRG) and self.batch > 1 and self.oracle._settled != "batches":
+            raise InvalidValue(
+                f"SVRG.batch is {self.batch} and its summands are samples, whose weights differ inside a batch: "
+                "expected batch=1 or summands='batches'"
+            )
+        return note
+
+    def draw(self) -> Weighted:
+        super().draw()  # takes the first snapshot and counts; which summand it proposes does not matter
+        return self._weighted(int(torch.multinomial(self._p, 1, generator=self._coins)))
+
+    def outcomes(self) -> Iterator[tuple[float, Weighted]]:
+        for i, p in enumerate(self._p.tolist()):
+            yield p, self._weighted(i)
+
+    def __call__(
+        self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
+    ) -> Gradients:
+        estimate = super().__call__(game, sample.sample, players, moves_buffers=moves_buffers)
+        for name in estimate:
+            scale_(estimate[name], sample.weight)
+            estimate.losses[name] = sample.weight * estimate.losses[name]
+            if isinstance(self.oracle, SVRG) and self.oracle.snapshot is not None:
+                add_(estimate[name], self.oracle.snapshot.mean[name], 1.0 - sample.weight)
+        return estimate
+
+    def _weighted(self, i: int) -> Weighted:
+        index = torch.tensor([i]) if self._settled == "samples" else self._partition()[i]
+        return Weighted(self.source.take(index), 1.0 / (len(self._p) * float(self._p[i])))
+
+    def _partition(self) -> list[Tensor]:
+        if isinstance(self.oracle, SVRG):
+            return self.oracle.parts()
+        if self._parts is None:
+            self._parts = self.source.partition(self.batch)
+        return self._parts
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "coins": self._coins.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._coins.set_state(state["coins"])

@@ -1,0 +1,96 @@
+"""What the oracles that differentiate the field share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game, Sample
+from manypaths.games.vectors import Gradients, add_, scale_
+from manypaths.oracles.full import Everything, Full, full_gradient
+from manypaths.oracles.jacobian import Products, jacobian_products, mean_products
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.wrapper import Wrapper
+
+
+@dataclass(frozen=True)
+class Pair(Sample):
+    """Two independent samples: v is taken at the first, the Jacobian at the second."""
+
+    first: Any
+    second: Any
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+
+class SecondOrder(Wrapper):
+    """F and products of its Jacobian with it, on the batches of ``Stochastic`` or the whole sum of ``Full``.
+
+    A product of two means needs two independent samples to be unbiased: ``draw`` returns a ``Pair`` of batches A, B;
+    the products are J_B'F_A and J_B F_A, and F is the mean (F_A + F_B) / 2. Each evaluation of the field and each
+    backward pass through it counts as one evaluation of *every* player, also where only some are asked for, because
+    the products need the whole field.
+    """
+
+    unbiased: ClassVar[bool] = False
+    couples_players: ClassVar[bool] = True
+    independent: bool
+
+    def __init__(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.oracle, (Stochastic, Full)):
+            raise InvalidType(
+                f"{name}.oracle is {type(self.oracle).__name__}: expected Stochastic or Full, for a product of two "
+                "estimates needs independent samples and a graph"
+            )
+        if isinstance(self.oracle, Full) and not self.independent:
+            raise InvalidValue(f"{name}.independent is False over Full, which is exact: expected True")
+        super().__init__()
+
+    @property
+    def _pairs(self) -> bool:
+        return self.independent and isinstance(self.oracle, Stochastic)
+
+    def draw(self) -> Any:
+        first = super().draw()
+        return Pair(first, self.oracle.draw()) if self._pairs else first
+
+    def outcomes(self) -> Iterator[tuple[float, Any]]:
+        single = list(self.oracle.outcomes())
+        if not self._pairs:
+            return iter(single)
+        return ((p * q, Pair(first, second)) for (p, first), (q, second) in product(single, single))
+
+    def products(self, game: Game, sample: Any, *, forward: bool, moves_buffers: bool) -> tuple[Gradients, Products]:
+        """v, which estimates F, and F, J'v, Jv (when ``forward``); all of it on the bill."""
+        passes = 3 if forward else 2
+        if isinstance(sample, Pair):
+            v = game.gradients(sample.first)
+            found = jacobian_products(game, sample.second, v, forward=forward, moves_buffers=moves_buffers)
+            self.count(game.players, len(sample.first) + passes * len(sample.second))
+            for name in game.players:
+                add_(found.field[name], v[name])
+                scale_(found.field[name], 0.5)
+                found.field.losses[name] = 0.5 * (found.field.losses[name] + v.losses[name])
+            return v, found
+        if isinstance(sample, Everything):
+            assert isinstance(self.oracle, Full)
+            equal = self.oracle.equal
+            v, samples = full_gradient(game, self.oracle.chunks(), equal=equal)
+            found = mean_products(
+                game, self.oracle.chunks(), v, forward=forward, equal=equal, moves_buffers=moves_buffers
+            )
+            self.count(game.players, (1 + passes) * samples)
+            return v, found
+        found = jacobian_products(game, sample, None, forward=forward, moves_buffers=moves_buffers)
+        self.count(game.players, passes * len(sample))
+        return found.field, found
