@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game, Sample
 from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.full import Everything, Full, full_gradient
@@ -56,6 +57,10 @@ class SecondOrder(Wrapper):
             raise InvalidValue(f"{name}.independent is False over Full, which is exact: expected True")
         super().__init__()
 
+    def bind(self, game: Game) -> str | None:
+        _refuse_third_derivatives(game, type(self).__name__)
+        return super().bind(game)
+
     @property
     def _pairs(self) -> bool:
         return self.independent and isinstance(self.oracle, Stochastic)
@@ -94,3 +99,20 @@ class SecondOrder(Wrapper):
         found = jacobian_products(game, sample, None, forward=forward, moves_buffers=moves_buffers)
         self.count(game.players, passes * len(sample))
         return found.field, found
+
+
+_WRONG_THRICE = (nn.modules.batchnorm._NormBase, nn.LayerNorm)
+"""Torch's third derivatives of batch, instance and layer norm treat the saved statistics as constants."""
+
+
+def _refuse_third_derivatives(game: Game, owner: str) -> None:
+    """A penalty on the critic's gradient is a derivative already; the field's Jacobian needs two more."""
+    if not isinstance(game, Adversarial):
+        return
+    penalties = [type(p).__name__ for p in game.penalties if p.per_sample]
+    layers = [f"{type(m).__name__} ({n})" for n, m in game.critic.named_modules() if isinstance(m, _WRONG_THRICE)]
+    if penalties and layers:
+        raise InvalidType(
+            f"{owner} takes third derivatives of {layers[0]} under {penalties[0]}, which torch gets wrong: expected "
+            "GroupNorm, or no normalisation, in a critic with a gradient penalty"
+        )
