@@ -18,7 +18,13 @@ from manypaths.games.robust_least_squares import RobustLeastSquares as RobustLea
 from manypaths.games.source import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
 from manypaths.games.step import StepInfo as StepInfo
 from manypaths.games.vectors import Gradients as Gradients
+from manypaths.metrics.distance import distance_to_solution as distance_to_solution
+from manypaths.metrics.duality_gap import duality_gap as duality_gap
+from manypaths.metrics.field_norm import field_norm as field_norm, hamiltonian as hamiltonian
 from manypaths.metrics.gradient_noise import gradient_noise as gradient_noise
+from manypaths.metrics.jacobian_spectrum import jacobian_spectrum as jacobian_spectrum
+from manypaths.metrics.path_angle import path_angle as path_angle
+from manypaths.metrics.rotation_ratio import rotation_ratio as rotation_ratio
 from manypaths.models.dcgan import DcganCritic as DcganCritic, DcganGenerator as DcganGenerator
 from manypaths.models.mlp import MlpCritic as MlpCritic, MlpGenerator as MlpGenerator
 from manypaths.objectives.minimax import Minimax as Minimax
