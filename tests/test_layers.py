@@ -23,9 +23,10 @@ LAYERS = {
     "training": [*BELOW, "games", "oracles", "optim", "rules"],
     "run": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "run"],
+    "studies": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training", "run", "recipes"],
     "testing": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "report": ["errors", "files", "run.record"],
-    "cli": [*BELOW, "recipes", "run", "report", "testing"],
+    "cli": [*BELOW, "recipes", "run", "studies", "report", "testing"],
     "__init__": ["_exports"],
 }
 
@@ -91,7 +92,8 @@ def test_the_package_needs_torch_and_numpy_only() -> None:
 
     code = (
         "import sys, torch, numpy\n"
-        "for name in 'typer rich PIL jinja2 sklearn tensorboard click pydantic scipy torchmetrics'.split():\n"
+        "for name in ('typer rich PIL jinja2 sklearn tensorboard click pydantic scipy torchmetrics '\n"
+        "             'pyarrow matplotlib').split():\n"
         "    sys.modules[name] = None\n"
         "import manypaths\n"
         "names = [getattr(manypaths, n) for n in manypaths.__all__ if n != 'Run']\n"

@@ -71,6 +71,7 @@ class Registry(Mapping[str, Any]):
 _registries: list[Registry] = []
 TABLES = (
     ("recipes", "RECIPES"),
+    ("studies", "STUDIES"),
     ("games", "GAMES"),
     ("games", "SOURCES"),
     ("objectives", "OBJECTIVES"),

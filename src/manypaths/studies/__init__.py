@@ -1,0 +1,12 @@
+"""Studies: cells (settings x seeds), the claims that they test, and the engine that runs and judges them."""
+
+from manypaths.registry import Registry
+
+STUDIES = Registry(
+    "study",
+    __name__,
+    None,
+    {
+        "noise-counterexample": "noise_counterexample:study",
+    },
+)

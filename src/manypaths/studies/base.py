@@ -1,0 +1,89 @@
+"""A study: cells, the claims that they test, and figures, as data and small functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from manypaths import fields
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.studies.cells import Cell
+from manypaths.studies.claims import Claim
+from manypaths.studies.tables import Table
+
+Scale = Literal["smoke", "laptop", "paper"]
+SCALES: tuple[str, ...] = get_args(Scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is asked and how it is answered; everything but the name and the question depends on the scale.
+
+    Attributes:
+        name: as on the command line.
+        question: what the study answers, in one sentence.
+        cells: scale -> the cells, settings x seeds.
+        claims: scale -> the claims, fixed before the runs.
+        figures: file name without suffix -> a function from the study's table to a matplotlib figure.
+        scales: the scales that the study knows; ``smoke`` takes seconds to minutes, ``laptop`` minutes to hours,
+            ``paper`` is the published one.
+    """
+
+    name: str
+    question: str
+    cells: Callable[[str], Sequence[Cell]]
+    claims: Callable[[str], Sequence[Claim]]
+    figures: Mapping[str, Callable[[Table], Any]]
+    scales: tuple[str, ...] = SCALES
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    def at(self, scale: str) -> Plan:
+        """The study at one scale."""
+        if scale not in self.scales:
+            raise unknown_name(f"scale of {self.name}:", scale, self.scales)
+        return Plan(self, scale, tuple(self.cells(scale)), tuple(self.claims(scale)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study at one scale: nothing about it depends on results."""
+
+    study: Study
+    scale: str
+    cells: tuple[Cell, ...]
+    claims: tuple[Claim, ...]
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("claims", [claim.name for claim in self.claims]),
+            ("cells", [f"{cell.key} {cell.columns}" for cell in self.cells]),
+        ):
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise InvalidValue(f"{self.study.name}: two {what} are the same: {twice[0]}")
+
+    @property
+    def distinct(self) -> list[Cell]:
+        """The cells to compute: those that share an address under different labels are computed once."""
+        return list({cell.key: cell for cell in self.cells}.values())
+
+
+def find_study(text: str) -> Study:
+    """A study by its name, or a user's own as ``package.module:function``."""
+    import importlib
+
+    from manypaths.studies import STUDIES
+
+    module, sign, name = text.partition(":")
+    if not sign:
+        return STUDIES[text]()
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise unknown_name(f"study ({error})", text, STUDIES) from error
+    if not isinstance(made, Study):
+        raise InvalidType(f"{text} returned {made!r}: expected a Study")
+    return made

@@ -1,0 +1,74 @@
+"""What a study leaves behind, all of it computed from its cells: the table, the verdicts, the figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from manypaths.files import write_atomically
+from manypaths.studies.base import Plan
+from manypaths.studies.claims import Claim, Estimate, Verdict, undecided
+from manypaths.studies.figures import house_style, png
+from manypaths.studies.store import Store
+from manypaths.studies.tables import Table
+
+_COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
+
+
+def collect(plan: Plan, store: Store) -> Table:
+    """The results of all finished cells, one below the other; which cell a row is from, and its labels, are columns."""
+    finished = [cell for cell in plan.cells if store.state(cell) == "finished"]
+    labels = lambda cell: {"cell": cell.key, "function": cell.name, **cell.columns}  # noqa: E731
+    return Table.concatenate(store.result(cell).with_columns(labels(cell)) for cell in finished)
+
+
+def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
+    """A verdict per claim; a table that lacks cells decides none, since a missing cell may be missing for a reason."""
+    if lacking := sum(store.state(cell) != "finished" for cell in plan.cells):
+        return [undecided(claim, f"{lacking} of {len(plan.cells)} cells have no result") for claim in plan.claims]
+    before = {entry["prediction"]: entry for entry in store.about()["claims"]}
+    verdicts = []
+    for claim in plan.claims:
+        verdict = claim.judge(table)
+        note = "" if before.get(claim.name) == claim.registered() else "the claim was changed after the first cell ran"
+        verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, note))
+    return verdicts
+
+
+def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
+    """Write the table, the verdicts, and the figures of a complete study; each file whole or absent."""
+    table = collect(plan, store)
+    table.write(store.table, {"study": plan.study.name, "scale": plan.scale})
+    verdicts = judge(plan, store, table)
+    page = {"study": plan.study.name, "scale": plan.scale, "verdicts": [verdict.to_plain() for verdict in verdicts]}
+    write_atomically(store.verdicts, json.dumps(page, indent=2, allow_nan=False) + "\n")
+    if all(store.state(cell) == "finished" for cell in plan.cells):
+        with house_style():
+            for name, draw in plan.study.figures.items():
+                write_atomically(store.figures / f"{name}.png", png(draw(table)))
+    return verdicts
+
+
+def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
+    """The table that ends a study."""
+    grid = Grid("claim", "statistic", "verdict", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
+    for verdict in verdicts:
+        statistic = Text(f"{_text(verdict.estimate)}\nexpected {verdict.claim.expected}")
+        ruling = Text(verdict.ruling, _COLOURS[verdict.ruling]).append(f"\n{verdict.note}" if verdict.note else "", "")
+        grid.add_row(claim_text(verdict.claim), statistic, ruling)
+    console.print(grid)
+
+
+def claim_text(claim: Claim) -> Text:
+    """Name and statement of a claim, one above the other."""
+    return Text(claim.name, "bold").append(f"\n{claim.statement}", "not bold")
+
+
+def _text(estimate: Estimate) -> str:
+    value = f"{estimate.value:.4g}"
+    return value if estimate.low == estimate.high else f"{value} [{estimate.low:.4g}, {estimate.high:.4g}]"

@@ -1,0 +1,151 @@
+"""Intervals, rules and power against hand-computed cases."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from manypaths.errors import InvalidValue
+from manypaths.studies.claims import Claim, Region, above, below, within
+from manypaths.studies.power import power, smallest_effect, undecided_chance
+from manypaths.studies.statistics import Bootstrap, Exact, Proportion, binomial_interval, bootstrap_interval
+from manypaths.studies.tables import Table, read_about
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+
+
+@pytest.mark.parametrize(
+    ("region", "interval", "expected"),
+    [
+        (below(1.0), (0.2, 0.9), HOLDS),
+        (below(1.0), (1.1, 1.2), FAILS),
+        (below(1.0), (0.9, 1.1), OPEN),
+        (below(1.0), (1.0, 1.0), FAILS),
+        (above(1.0), (1.1, math.inf), HOLDS),
+        (above(1.0), (-math.inf, math.inf), OPEN),
+        (above(1.0), (-2.0, 0.5), FAILS),
+        (within(0.1), (-0.05, 0.09), HOLDS),
+        (within(0.1), (-0.05, 0.11), OPEN),
+        (within(0.1), (0.12, 0.2), FAILS),
+        (within(0.1), (-0.2, -0.12), FAILS),
+        (within(0.1), (-0.2, 0.2), OPEN),
+        (within(0.1, of=3.0), (2.95, 3.05), HOLDS),
+        (below(1.0), (math.nan, math.nan), OPEN),
+        (below(1.0), (math.inf, math.inf), FAILS),
+    ],
+)
+def test_rules_and_their_opposites(region, interval, expected) -> None:
+    opposite = {HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}
+    assert region.rule(*interval) == expected
+    assert region.negated().rule(*interval) == opposite[expected]
+    assert region.negated().negated() == region
+
+
+def test_regions_in_words() -> None:
+    words = [str(r) for r in (below(1), above(2), within(0.5), below(1).negated(), above(2).negated())]
+    assert words == ["< 1", "> 2", "in (-0.5, 0.5)", ">= 1", "<= 2"]
+    assert str(within(1).negated()) == "outside (-1, 1)"
+    with pytest.raises(InvalidValue, match="is empty"):
+        Region(1.0, 1.0)
+
+
+def test_binomial_intervals() -> None:
+    none = binomial_interval(0, 10)
+    assert none.low == 0.0
+    assert none.high == pytest.approx(1 - 0.025**0.1, abs=1e-12)  # (1 - p)^10 = 0.025
+    most = binomial_interval(8, 10)
+    assert (most.value, most.low, most.high) == pytest.approx((0.8, 0.4439, 0.9748), abs=1e-4)
+    with pytest.raises(InvalidValue, match="11 successes in 10 trials"):
+        binomial_interval(11, 10)
+
+
+def test_bootstrap_of_hand_made_values() -> None:
+    same = bootstrap_interval(np.full(5, 2.0), np.mean)
+    assert (same.value, same.low, same.high) == (2.0, 2.0, 2.0)
+    alone = bootstrap_interval(np.array([3.0]), np.mean)
+    assert (alone.value, alone.low, alone.high) == (3.0, -math.inf, math.inf)
+    two = bootstrap_interval(np.array([0.0, 1.0]), np.mean)
+    assert (two.low, two.high) == (0.0, 1.0)
+    diverged = bootstrap_interval(np.array([1.0, 2.0, 3.0, math.inf]), np.median)
+    assert (diverged.low, diverged.high) == (1.0, math.inf)
+    lost = bootstrap_interval(np.array([1.0, math.nan]), np.mean)
+    assert math.isnan(lost.low)
+    slope = bootstrap_interval(np.array([[1.0, 3.0], [2.0, 6.0]]), lambda v: v[:, 1].sum() / v[:, 0].sum())
+    assert (slope.low, slope.value, slope.high) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize(("n", "level"), [(5, 0.9), (12, 0.95), (40, 0.5)])
+def test_bootstrap_covers_at_its_nominal_rate(n, level) -> None:
+    """Over 400 samples the standard error of the coverage is at most 0.025."""
+    rng = np.random.default_rng(3)
+    covered = 0
+    for values in rng.standard_normal((400, n)):
+        estimate = bootstrap_interval(values, np.mean, level=level, resamples=200)
+        covered += estimate.low <= 0.0 <= estimate.high
+    assert covered / 400 == pytest.approx(level, abs=0.05)
+
+
+def test_power_of_a_t_interval() -> None:
+    """A one-sample t test at 5 % with 10 observations has power 0.803 at one standard deviation."""
+    effect = smallest_effect(10, 1.0)
+    assert effect == pytest.approx(0.9959, abs=2e-3)
+    assert smallest_effect(10, 3.0) == pytest.approx(3 * effect, rel=1e-12)
+    assert undecided_chance(10, 1.0, above(0.0), effect) == pytest.approx(0.2, abs=0.02)
+    assert undecided_chance(10, 1.0, within(0.3), 0.0) > 0.99, "an interval wider than its margin decides nothing"
+    assert undecided_chance(10, 0.01, within(0.5), 0.0) == 0.0
+    assert smallest_effect(1, 1.0) is None
+    assert undecided_chance(1, 1.0, above(0.0), 5.0) == 1.0
+
+
+def test_power_of_a_share() -> None:
+    """Ten trials show a share above 1/2 with nine successes: 10 p^9 - 9 p^10 = 0.8 at p = 0.9166."""
+    share = Proportion(per_seed=lambda rows: True, n=10)
+    found = power(Claim(name="a", statement="", statistic=share, expected=above(0.5), assumed=0.9))
+    assert found.smallest_effect == pytest.approx(0.417, abs=1.1e-3)
+    at = 0.9
+    shown = 10 * at**9 * (1 - at) + at**10
+    refuted = sum(math.comb(10, k) * at**k * (1 - at) ** (10 - k) for k in (0, 1))
+    assert found.undecided == pytest.approx(1 - shown - refuted, abs=1e-12)
+    few = Proportion(per_seed=lambda rows: True, n=4)
+    never = power(Claim(name="a", statement="", statistic=few, expected=above(0.5)))
+    assert (never.smallest_effect, str(never)) == (None, "confirmed at no value")
+    exact = power(Claim(name="a", statement="", statistic=Exact(function=len), expected=above(0.5)))
+    assert str(exact) == "always decided"
+
+
+def test_seeds_are_resampled_whole_and_counted() -> None:
+    table = Table({"seed": [1, 1, 2, 2, math.nan], "value": [1.0, 3.0, 5.0, 7.0, 1e9]})
+    mean = Bootstrap(per_seed=lambda rows: rows["value"].mean(), n=2, spread=1.0)
+    estimate = mean.estimate(table)
+    assert (estimate.value, estimate.low, estimate.high) == (4.0, 2.0, 6.0)
+    with pytest.raises(InvalidValue, match="the table holds 2 values of seed: expected 3 at this scale"):
+        Bootstrap(per_seed=lambda rows: 0.0, n=3, spread=1.0).estimate(table)
+    share = Proportion(per_seed=lambda rows: rows["value"].max() > 4, n=2)
+    assert share.estimate(table).value == 0.5
+    with pytest.raises(InvalidValue, match="Bootstrap.n is 0"):
+        Bootstrap(per_seed=lambda rows: 0.0, n=0, spread=1.0)
+
+
+def test_tables(tmp_path) -> None:
+    table = Table({"name": ["a", "b", "a"], "value": [1, 2, 3], "lr": 0.1})
+    assert table["value"][table["name"] == "a"].tolist() == [1, 3]
+    assert [key for key, _ in table.groups("name")] == [("a",), ("b",)]
+    assert list(table.where(name="a", value=3).rows()) == [{"name": "a", "value": 3, "lr": 0.1}]
+    both = Table.concatenate([table, Table({"value": [0.5], "clip": [True], "none": [None]})])
+    assert both["value"].tolist() == [1.0, 2.0, 3.0, 0.5]
+    assert both["name"].tolist() == ["a", "b", "a", None]
+    assert np.isnan(both["lr"][3])
+    both.write(tmp_path / "t.parquet", {"seconds": 2})
+    again = Table.read(tmp_path / "t.parquet")
+    assert [str(row) for row in again.rows()] == [str(row) for row in both.rows()]
+    assert read_about(tmp_path / "t.parquet") == {"seconds": 2}
+    with pytest.raises(InvalidValue, match="columns differ in length: {'a': 2, 'b': 3}"):
+        Table({"a": [1, 2], "b": [1, 2, 3]})
+    with pytest.raises(InvalidValue, match=r"has shape \(2, 2\)"):
+        Table({"a": [[1, 2], [3, 4]]})
+    with pytest.raises(InvalidValue, match="unknown column 'valeu': did you mean 'value'"):
+        table["valeu"]
+    with pytest.raises(InvalidValue, match="'value' is a setting and a result"):
+        table.with_columns({"value": 1})
