@@ -15,7 +15,8 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.gan_sample import GanSample
-from manypaths.games.quadratic import Coordinates, Quadratic
+from manypaths.games.analytic import Coordinates
+from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import Index, IndexSource
 from manypaths.games.vectors import Gradients, dot, flat
 from manypaths.models.mlp import MlpCritic, MlpGenerator

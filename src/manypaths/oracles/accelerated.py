@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
@@ -63,8 +65,8 @@ class AcceleratedSVRG(Wrapper):
             add_(estimate[name], pull, self.tau)
         return estimate
 
-    def take_snapshot(self, game: Game) -> None:
-        super().take_snapshot(game)
+    def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
+        super().take_snapshot(game, members)
         if self._snapshots % self.stage == 0:
             self.centre = game.point()
         self._snapshots += 1

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, Sample
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients
@@ -29,6 +29,8 @@ class Oracle(ABC):
     """Whether ``due`` is ever true."""
     unbiased: ClassVar[bool] = True
     """Whether the estimate's mean over the draws is F(w) itself; not where an oracle adjusts the field."""
+    serves_populations: ClassVar[bool] = False
+    """Whether every member of a ``Population`` gets coins and snapshots of its own."""
     couples_players: ClassVar[bool] = False
     """Whether an estimate for one player evaluates every player; then all of them are on the bill."""
 
@@ -45,6 +47,8 @@ class Oracle(ABC):
         summands = getattr(game, "size", None)
         if summands is not None and self.source.size not in (None, summands):
             raise InvalidValue(f"the source has {self.source.size} summands and the game {summands}: expected as many")
+        if game.seeds is not None and not self.serves_populations:
+            raise InvalidType(f"{type(self).__name__} plays one game at a time: expected it without a Population")
         self.bound = game
         return None
 

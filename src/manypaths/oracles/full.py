@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -43,10 +43,10 @@ def full_gradient(
     mini-batches themselves, each counted once. ``evaluate`` averages something else than ``game.gradients``, with the
     same signature.
     """
-    evaluate = evaluate or game.gradients
     names, total, samples = game.names(players), 0.0, 0
-    if (exact := game.full_gradients(names)) is not None:
+    if evaluate is None and not equal and (exact := game.full_gradients(names)) is not None:
         return exact
+    evaluate = evaluate or game.gradients
     mean: Gradients | None = None
     for chunk in chunks:
         weight = 1.0 if equal else float(len(chunk))
@@ -94,6 +94,8 @@ class Full(Oracle):
     ``batch`` is the size of the mini-batches that are the summands of a game with coupled samples; ``chunk`` is how
     many samples are evaluated at once where samples are independent (memory only, the result is the same).
     """
+
+    serves_populations: ClassVar[bool] = True
 
     source: Source
     batch: fields.PositiveInt = 64

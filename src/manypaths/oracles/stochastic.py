@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from manypaths import fields
 from manypaths.games.base import Game, Sample
@@ -16,6 +16,8 @@ from manypaths.oracles.base import Oracle
 @dataclass(eq=False)
 class Stochastic(Oracle):
     """F_B(w), the field on a mini-batch B: one evaluation per call."""
+
+    serves_populations: ClassVar[bool] = True
 
     source: Source
     batch: fields.PositiveInt = 64

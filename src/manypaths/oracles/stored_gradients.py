@@ -18,7 +18,7 @@ from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands
 from manypaths.oracles.table import GradientTable, Storage, check_budget
-from manypaths.randomness import generator_for
+from manypaths.randomness import Coins, generator_for
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ class StoredGradients(Oracle):
         self._visited: dict[str, list[tuple[int, Tensor]]] = {}
         self._coins = generator_for(self.seed, "stored-gradients")
         every = self.every or self._samples // self.batch
-        self.cadence = Cadence(self.refresh or "geometric", every, generator_for(self.seed, "cadence"))
+        self.cadence = Cadence(self.refresh or "geometric", every, Coins((self.seed,), "cadence"))
 
     @property
     def takes_snapshots(self) -> bool:  # type: ignore[override]
@@ -105,7 +105,7 @@ class StoredGradients(Oracle):
                 table.write(name, number, row)
         self._visited = {}
         self.draws += 1
-        self.cadence.drawn += 1
+        self.cadence.advance()
         if self._settled == "samples":
             return Index(self.source.indices(self.batch))
         return Index(torch.randint(self.size, (1,), generator=self._coins))
@@ -138,10 +138,10 @@ class StoredGradients(Oracle):
         mean = {name: table.mean[name].to(found[name].dtype) for name in names}
         return Gradients({name: table.unpack(name, found[name] + mean[name]) for name in names}, losses)
 
-    def due(self) -> bool:
-        return self.update == "snapshot" and self.cadence.due()
+    def due(self) -> Tensor:
+        return self.cadence.due() if self.update == "snapshot" else super().due()
 
-    def take_snapshot(self, game: Game) -> None:
+    def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         """Fill the table at the current iterate; the source's frozen randomness is drawn anew just before it."""
         if self._settled is None:
             self.bind(game)
@@ -153,7 +153,7 @@ class StoredGradients(Oracle):
             self._place = (game.point(), [b.clone() for b in game.buffers()])
         self.cadence.restart()
 
-    def jumped(self, game: Game) -> None:
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
         if self.on_jump == "refresh":
             self.take_snapshot(game)
 

@@ -75,6 +75,7 @@ class SVRG(Oracle):
     seed: int = 0
 
     takes_snapshots: ClassVar[bool] = True
+    serves_populations: ClassVar[bool] = True
     snapshot: Snapshot | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from torch import Tensor
+
 from manypaths.games.base import Game
 from manypaths.games.vectors import Gradients
 from manypaths.oracles.base import Oracle
@@ -43,14 +45,14 @@ class Wrapper(Oracle):
     ) -> Gradients:
         return self.oracle(game, sample, players, moves_buffers=moves_buffers)
 
-    def due(self) -> bool:
+    def due(self) -> Tensor:
         return self.oracle.due()
 
-    def take_snapshot(self, game: Game) -> None:
-        self.oracle.take_snapshot(game)
+    def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
+        self.oracle.take_snapshot(game, members)
 
-    def jumped(self, game: Game) -> None:
-        self.oracle.jumped(game)
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
+        self.oracle.jumped(game, members)
 
     def state_dict(self) -> dict[str, Any]:
         return {"draws": self.draws, "oracle": self.oracle.state_dict()}
