@@ -67,8 +67,8 @@ class Training:
                     "expected restart = 0 or restart_at = 'step'"
                 )
         self._restarts = [average for average in self.averages.values() if average.restart > 0]
-        rule.check(game)
         note = oracle.bind(game)
+        rule.check(game, oracle, self.bases)
         self.notes = [note] if note else []
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
@@ -110,6 +110,7 @@ class Training:
             if chosen.any():
                 members = None if self.game.seeds is None else chosen
                 self.game.move_to(average.point(), members=members)
+                self.rule.jumped(self.game, members)
                 average.reset(members)
                 jumped |= chosen
         return jumped

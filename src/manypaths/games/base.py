@@ -121,7 +121,7 @@ class Game(ABC):
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
-        with torch.enable_grad(), self._seeded(sample), parametrize.cached():
+        with self.evaluating(sample):
             losses = self.losses(sample, names)
             by_player = {}
             for i, name in enumerate(names):
@@ -186,6 +186,12 @@ class Game(ABC):
         """
         self.gradients(sample)
         return self._noisy
+
+    @contextlib.contextmanager
+    def evaluating(self, sample: Any) -> Iterator[None]:
+        """What ``losses`` is called in: noise is a function of the sample, a parametrised weight is computed once."""
+        with torch.enable_grad(), self._seeded(sample), parametrize.cached():
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and all buffers, also those that a module does not list in its own ``state_dict``."""

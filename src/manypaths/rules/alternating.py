@@ -35,11 +35,11 @@ class Alternating(Rule):
                 f"{type(self.inner).__name__} moves all players at once: put it around Alternating, not inside"
             )
 
-    def check(self, game: Game) -> None:
+    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
         order = game.names(self.order)
         if left_out := [name for name in game.players if name not in order]:
             raise InvalidValue(f"Alternating.order is {self.order}: {', '.join(left_out)} would never move")
-        self.inner.check(game)
+        self.inner.check(game, oracle, bases)
 
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         wanted = set(game.names(players))
@@ -50,6 +50,9 @@ class Alternating(Rule):
                 losses[name] = info.losses[name]
                 jumped = jumped or info.jumped
         return StepInfo(losses, jumped)
+
+    def jumped(self, game: Game) -> None:
+        self.inner.jumped(game)
 
     def state_dict(self) -> dict[str, Any]:
         return self.inner.state_dict()

@@ -6,19 +6,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from torch import Tensor
+
+from manypaths.errors import InvalidType
 from manypaths.games.base import Game
 from manypaths.games.step import StepInfo
+from manypaths.games.vectors import Vector
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 
-__all__ = ["Rule", "StepInfo"]
+__all__ = ["Remembered", "Rule", "StepInfo", "remembered"]
+
+Remembered = dict[str, list[Tensor | None]]
+"""Player -> one tensor per parameter, replaced as a whole and never written into."""
+
+
+def remembered(vector: Vector) -> Remembered:
+    """A copy that shares no storage: clipping and optimisers may write into a gradient that they are handed."""
+    return {name: [None if t is None else t.detach().clone() for t in tensors] for name, tensors in vector.items()}
 
 
 class Rule(ABC):
     """Decides where and how often an oracle is asked, and hands what it gets to the bases.
 
-    Rules are dataclasses of hyper-parameters; whatever they remember between steps is keyed by player, so that
-    ``Alternating`` can drive any of them one player at a time.
+    A rule is a dataclass of hyper-parameters: frozen where it remembers nothing, and otherwise
+    ``@dataclass(eq=False)`` with its memory in ``field(init=False, repr=False)``. Memory is keyed by player, so that
+    ``Alternating`` can drive any rule one player at a time, and ``state_dict`` holds all of it.
     """
 
     joint_only: ClassVar[bool] = False
@@ -28,12 +41,15 @@ class Rule(ABC):
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         """Advance the named players (default: all) by one step."""
 
-    def check(self, game: Game) -> None:
-        """Refuse a game that the rule cannot play; ``Training`` calls it at construction."""
+    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+        """Refuse what the rule cannot work with; ``Training`` calls it at construction, with the oracle bound."""
 
     def keeps_half(self) -> bool:
         """Whether ``StepInfo.half`` is filled in."""
         return False
+
+    def jumped(self, game: Game) -> None:
+        """The iterate was moved by something else than this rule (a restart, the sync of a lookahead around it)."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -41,3 +57,10 @@ class Rule(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state:
             raise ValueError(f"{type(self).__name__} has no state, got {sorted(state)}")
+
+    def _all(self, game: Game, players: Iterable[str] | None) -> tuple[str, ...]:
+        """Every player; a step of only some of them is refused."""
+        names = game.names(players)
+        if set(names) != set(game.players):
+            raise InvalidType(f"{type(self).__name__} moves all players at once: expected no subset, got {names}")
+        return tuple(game.players)

@@ -16,7 +16,7 @@ from manypaths.rules.base import Rule, StepInfo
 
 @dataclass(frozen=True)
 class Extragradient(Rule):
-    """w_{t+1/2} = w_t - c eta F(w_t),  w_{t+1} = w_t - eta F(w_{t+1/2}).
+    """w_{t+1/2} = w_t - c eta F(w_t),  w_{t+1} = w_t - eta F(w_{t+1/2}); two step sizes: extrapolation c > 1.
 
     With SVRG this is SVRE; with the mini-batch oracle and Adam it is ExtraAdam (SE-A).
 
