@@ -11,6 +11,7 @@ OPTIMISERS = Registry(
         "adam": "torch.optim:Adam",
         "adamw": "torch.optim:AdamW",
         "rmsprop": "torch.optim:RMSprop",
+        "negative-momentum": "negative_momentum:NegativeMomentumSGD",
         "vrad": "vradam:VRAd",
     },
 )
