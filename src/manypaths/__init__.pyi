@@ -32,6 +32,7 @@ from manypaths.objectives.non_saturating import NonSaturating as NonSaturating
 from manypaths.optim.averaging.ema import EMA as EMA
 from manypaths.optim.averaging.uniform import Uniform as Uniform
 from manypaths.optim.base import Bases as Bases
+from manypaths.optim.negative_momentum import NegativeMomentumSGD as NegativeMomentumSGD
 from manypaths.optim.vradam import VRAd as VRAd
 from manypaths.oracles.accelerated import AcceleratedSVRG as AcceleratedSVRG
 from manypaths.oracles.consensus import Consensus as Consensus
@@ -46,9 +47,16 @@ from manypaths.penalties.dragan import Dragan as Dragan
 from manypaths.penalties.interpolated import Interpolated as Interpolated
 from manypaths.penalties.r1 import R1 as R1
 from manypaths.rules.alternating import Alternating as Alternating
+from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation as AlternatingExtrapolation
+from manypaths.rules.anchored import Anchored as Anchored
 from manypaths.rules.base import Rule as Rule
+from manypaths.rules.competitive import CompetitiveGradientDescent as CompetitiveGradientDescent
 from manypaths.rules.extragradient import Extragradient as Extragradient
+from manypaths.rules.lookahead import Lookahead as Lookahead
+from manypaths.rules.optimistic import Optimistic as Optimistic
+from manypaths.rules.past_extragradient import PastExtragradient as PastExtragradient
 from manypaths.rules.simultaneous import Simultaneous as Simultaneous
+from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtragradient as VarianceReducedExtragradient
 from manypaths.run.export import load as load
 from manypaths.run.loop import Run as Run
 from manypaths.run.recipe import Recipe as Recipe

@@ -12,10 +12,10 @@ from torch.nn.functional import softplus
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
+from manypaths.games.analytic import Coordinates
 from manypaths.games.base import Game
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.gan_sample import GanSample
-from manypaths.games.analytic import Coordinates
 from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import Index, IndexSource
 from manypaths.games.vectors import Gradients, dot, flat

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 import torch
 
+from manypaths import parts
+from manypaths.fields import accepted
 from manypaths.games.source import Source
 from manypaths.objectives import OBJECTIVES
 from manypaths.oracles import ORACLES
@@ -20,19 +24,31 @@ from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
+from manypaths.parts import Part
 from manypaths.penalties import PENALTIES
 from manypaths.penalties.base import Penalty
 from manypaths.rules import RULES
 from manypaths.rules.alternating import Alternating
+from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation
+from manypaths.rules.anchored import Anchored
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.rules.extragradient import Extragradient
+from manypaths.rules.lookahead import Lookahead
+from manypaths.rules.optimistic import Optimistic
+from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.testing import conformance
 
 ORDER = ("critic", "generator")
+REQUIRED = {"order": lambda: ORDER, "inner": PastExtragradient}
+"""What fields without a default are given, whichever rule has them."""
+
+SEPARATE = [name for name in RULES if not RULES[name].joint_only]
 
 
 def make_rule(name: str) -> Rule:
-    return RULES[name](ORDER) if name == "alternating" else RULES[name]()
+    fields = dataclasses.fields(RULES[name])
+    needed = [f.name for f in fields if f.init and f.default is f.default_factory is dataclasses.MISSING]
+    return RULES[name](**{field: REQUIRED[field]() for field in needed})
 
 
 def make_oracle(name: str, source: Source) -> Oracle:
@@ -51,9 +67,42 @@ def test_rules(name) -> None:
     conformance.check_rule(lambda: make_rule(name))
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if not RULES[name].joint_only])
-def test_rules_inside_alternating(name) -> None:
-    conformance.check_rule(lambda: Alternating(("critic", "critic", "generator"), make_rule(name)))
+@pytest.mark.parametrize("order", [ORDER, ORDER[::-1], ("critic", *ORDER)], ids="-".join)
+@pytest.mark.parametrize("name", SEPARATE)
+def test_rules_inside_alternating(name, order) -> None:
+    conformance.check_rule(lambda: Alternating(order, make_rule(name)))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_inside_lookahead(name) -> None:
+    conformance.check_rule(lambda: Lookahead(make_rule(name), k=2))
+
+
+@pytest.mark.parametrize("name", SEPARATE)
+def test_rules_inside_both(name) -> None:
+    conformance.check_rule(lambda: Lookahead(Alternating(ORDER, make_rule(name)), k=2))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_are_parts_of_recipes(name) -> None:
+    part = Part(RULES[name], **{key: make() for key, make in REQUIRED.items() if key in accepted(RULES[name])})
+    again = parts.from_plain(json.loads(json.dumps(part.to_plain())), Part[Rule], "rule")
+    assert again == part
+    assert type(again.build()) is RULES[name]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PastExtragradient(moments="separate"),
+        lambda: Optimistic(of="update"),
+        lambda: Anchored(extrapolate=False),
+        lambda: Anchored(moments="rewind", fresh_sample=False),
+        lambda: AlternatingExtrapolation({"critic": 1.5, "generator": 2.5}),
+    ],
+)
+def test_rule_variants(make) -> None:
+    conformance.check_rule(make)
 
 
 @pytest.mark.parametrize("options", [{"at": "opponent"}, {"moments": "rewind"}, {"moments": "separate"}])
@@ -137,6 +186,28 @@ class _ForgetsItsMemory(Rule):
 
 
 @dataclass
+class _WritesIntoItsMemory(Rule):
+    """A sum of gradients in place, handed out without a copy."""
+
+    total: dict = field(default_factory=dict, init=False)
+
+    def step(self, game, oracle, bases, players=None):
+        gradients = oracle(game, oracle.draw(), players, moves_buffers=True)
+        for name in gradients:
+            for i, g in enumerate(gradients[name]):
+                if g is not None:
+                    self.total.setdefault(f"{name}.{i}", torch.zeros_like(g)).add_(g)
+        bases.apply(game, gradients)
+        return StepInfo(gradients.losses)
+
+    def state_dict(self):
+        return {"total": self.total}
+
+    def load_state_dict(self, state):
+        self.total = state["total"]
+
+
+@dataclass
 class _MovesEveryone(Rule):
     def step(self, game, oracle, bases, players=None):
         gradients = oracle(game, oracle.draw(), moves_buffers=True)
@@ -156,6 +227,7 @@ class _NeverMovesBuffers(Rule):
     ("rule", "complaint"),
     [
         (_ForgetsItsMemory, "state_dict misses something"),
+        (_WritesIntoItsMemory, "wrote into the state that was handed out"),
         (_MovesEveryone, "of critic alone moved generator"),
         (_NeverMovesBuffers, "no evaluation of the step moved buffers"),
     ],

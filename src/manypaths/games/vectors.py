@@ -132,6 +132,13 @@ def lerp_(target: Sequence[Tensor], end: Sequence[Tensor], weight: float | Tenso
         torch._foreach_lerp_(list(target), list(end), weight)
 
 
+def replaced(old: Sequence[Tensor], new: Sequence[Tensor], members: Tensor) -> list[Tensor]:
+    """The rows of a stack that a mask (m,) names from ``new``, the others from ``old``, in memory of their own."""
+    return [
+        torch.where(members.to(o.device).reshape(-1, *[1] * (o.ndim - 1)), n, o) for o, n in zip(old, new, strict=True)
+    ]
+
+
 def rows(values: Tensor, like: Tensor) -> Tensor:
     """One number per member, (m,), shaped to multiply a stack (m, ...) of tensors."""
     return values.to(like.device, like.dtype).reshape(-1, *[1] * (like.ndim - 1))

@@ -9,6 +9,13 @@ RULES = Registry(
     {
         "simultaneous": "simultaneous:Simultaneous",
         "extragradient": "extragradient:Extragradient",
+        "past-extragradient": "past_extragradient:PastExtragradient",
+        "optimistic": "optimistic:Optimistic",
+        "anchored": "anchored:Anchored",
+        "variance-reduced-extragradient": "variance_reduced_extragradient:VarianceReducedExtragradient",
+        "alternating-extrapolation": "alternating_extrapolation:AlternatingExtrapolation",
+        "competitive": "competitive:CompetitiveGradientDescent",
         "alternating": "alternating:Alternating",
+        "lookahead": "lookahead:Lookahead",
     },
 )

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
@@ -51,8 +53,8 @@ class Alternating(Rule):
                 jumped = jumped or info.jumped
         return StepInfo(losses, jumped)
 
-    def jumped(self, game: Game) -> None:
-        self.inner.jumped(game)
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
+        self.inner.jumped(game, members)
 
     def state_dict(self) -> dict[str, Any]:
         return self.inner.state_dict()

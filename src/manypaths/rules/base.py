@@ -48,7 +48,7 @@ class Rule(ABC):
         """Whether ``StepInfo.half`` is filled in."""
         return False
 
-    def jumped(self, game: Game) -> None:
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
         """The iterate was moved by something else than this rule (a restart, the sync of a lookahead around it)."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class CompetitiveGradientDescent(Rule):
     of the smaller player pass through the CPU). Each product counts as one gradient evaluation of each player.
 
     Needs samples whose losses can be differentiated twice, hence a ``Stochastic`` oracle, or ``Full`` over independent
-    samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install 'manypaths[solvers]'``. What a
+    samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install 'manypaths[study]'``. What a
     game detaches it does not see: ``Adversarial`` hands its penalties fakes that are cut off from the generator.
 
     Attributes:
@@ -157,6 +157,6 @@ def _scipy() -> Any:
     except ImportError:
         raise InputError(
             "CompetitiveGradientDescent solves a linear system with SciPy, which is not installed: "
-            "pip install 'manypaths[solvers]'"
+            "pip install 'manypaths[study]'"
         ) from None
     return scipy.sparse.linalg

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import lerp_
+from manypaths.games.vectors import lerp_, replaced
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
@@ -63,10 +63,13 @@ class Lookahead(Rule):
         self.jumped(game)
         return dataclasses.replace(info, jumped=True)
 
-    def jumped(self, game: Game) -> None:
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
         """What the slow weights stand for has moved: they go along, and so do those of an inner lookahead."""
-        self._slow = game.point()
-        self.inner.jumped(game)
+        here = game.point()
+        if members is not None and self._slow is not None:
+            here = {name: replaced(slow, here[name], members) for name, slow in self._slow.items()}
+        self._slow = here
+        self.inner.jumped(game, members)
 
     def state_dict(self) -> dict[str, Any]:
         return {"slow": self._slow, "since": self._since, "inner": self.inner.state_dict()}

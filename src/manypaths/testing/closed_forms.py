@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
@@ -27,12 +28,19 @@ def curved_rotation(d: int = 3, seed: int = 0) -> Tensor:
     return matrix / torch.linalg.matrix_norm(matrix, 2)
 
 
-def affine_map(rule: Callable[[], Rule], matrix: Tensor, *, lr: float, steps: int = 1) -> Tensor:
-    """The matrix that ``steps`` steps of a rule with SGD apply to the joint iterate, read off column by column."""
+def affine_map(
+    rule: Callable[[], Rule],
+    matrix: Tensor,
+    *,
+    lr: float,
+    steps: int = 1,
+    base: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
+) -> Tensor:
+    """The matrix that ``steps`` steps of a rule with a linear base apply to the joint iterate, column by column."""
     columns = []
     for unit in torch.eye(len(matrix), dtype=matrix.dtype):
         game = Quadratic(matrix, start=unit)
-        bases = Bases({name: torch.optim.SGD(game.parameters(name), lr=lr) for name in game.players})
+        bases = Bases({name: base(game.parameters(name), lr=lr) for name in game.players})
         training = Training(game, Full(IndexSource(1), batch=1), rule(), bases)
         for _ in range(steps):
             training.step()
@@ -71,6 +79,99 @@ def alternating(matrix: Tensor, order: Sequence[str], inner: Callable[[Tensor], 
     for name in order:
         product = inner(restrict(matrix, [name])) @ product
     return product
+
+
+def lookahead(inner: Tensor, k: int, alpha: float, steps: int) -> Tensor:
+    """((1 - alpha) I + alpha A^k)^q, then A^r, with steps = q k + r and A the matrix of an inner step."""
+    sync = _eye(inner).lerp(torch.linalg.matrix_power(inner, k), alpha)
+    rest = torch.linalg.matrix_power(inner, steps % k)
+    return rest @ torch.linalg.matrix_power(sync, steps // k)
+
+
+def competitive(matrix: Tensor, lr: float) -> Tensor:
+    """w - eta (I - eta^2 O O)^{-1} (I - eta O) M w, with O the off-diagonal blocks of M (both players at once)."""
+    d = len(matrix) // 2
+    others = matrix - torch.block_diag(matrix[:d, :d], matrix[d:, d:])
+    system = _eye(matrix) - lr**2 * others @ others
+    return _eye(matrix) - lr * torch.linalg.solve(system, (_eye(matrix) - lr * others) @ matrix)
+
+
+# ---- rules that remember a joint vector m ---------------------------------------------------------------------------
+
+Turn = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor, Tensor]]
+"""``turn(field, own, t)``: the blocks of (w, m) -> (w, m) when the players of the projector ``own``, whose restricted
+field is ``field``, move for the t-th time, counted from 0."""
+
+
+def remembering(matrix: Tensor, turns: Sequence[tuple[str, ...]], turn: Turn, *, memory: float = 0.0) -> Tensor:
+    """The map w_0 -> w_T of a rule that remembers m, beginning at ``memory`` w_0: the product of companion matrices.
+
+    ``turns`` says who moves: (("x", "y"),) * T is joint, (("x",), ("y",)) * T alternating play.
+    """
+    eye, moves = _eye(matrix), Counter[tuple[str, ...]]()
+    state = torch.cat([eye, memory * eye])
+    for players in turns:
+        own = restrict(eye, players)
+        ww, wm, mw, mm = turn(own @ matrix, own, moves[players])
+        state = torch.cat([torch.cat([ww, wm], 1), torch.cat([mw, mm], 1)]) @ state
+        moves[players] += 1
+    return state[: len(matrix)]
+
+
+def past_extragradient(lr: float) -> Turn:
+    """m' = M (w - eta m),  w' = w - eta m', with m the last half-step gradient; it begins at zero."""
+
+    def turn(field: Tensor, own: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        eye = _eye(field)
+        return eye - lr * field, lr**2 * field @ own, field, eye - own - lr * field @ own
+
+    return turn
+
+
+def optimistic(lr: float, optimism: float = 1.0) -> Turn:
+    """w' = w - eta ((1 + o) M w - o m),  m' = M w; the first move is w - eta M w."""
+
+    def turn(field: Tensor, own: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        eye, o = _eye(field), optimism if t else 0.0
+        return eye - lr * (1 + o) * field, lr * o * own, field, eye - own
+
+    return turn
+
+
+def anchored(lr: float, *, extrapolate: bool = True) -> Turn:
+    """The anchor m = w_0 stays; with b = 1 / (t + 2), w' = w + b (m - w) - eta M (w + b (m - w) - eta M w) (EAG), or
+    w' = b m + (1 - b) (w - eta M w) (Halpern)."""
+
+    def turn(field: Tensor, own: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        eye, b = _eye(field), 1 / (t + 2)
+        if extrapolate:
+            half, pull = eye - b * own - lr * field, b * own
+            return eye - b * own - lr * field @ half, pull - lr * field @ pull, 0 * eye, eye
+        return (eye - b * own) @ (eye - lr * field), b * own, 0 * eye, eye
+
+    return turn
+
+
+def alternating_extrapolation(lr: float, *extrapolation: float) -> Turn:
+    """With m the extrapolated points, x' = x - eta (M_xx x + M_xy m_y),  m_x' = x + c (x' - x); (c_x, c_y)."""
+
+    def turn(field: Tensor, own: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        eye = _eye(field)
+        c = torch.tensor(extrapolation, dtype=field.dtype).repeat_interleave(len(field) // 2).diag() @ own
+        ww, wm = eye - lr * field @ own, -lr * field @ (eye - own)
+        return ww, wm, own + c @ (ww - eye), eye - own + c @ wm
+
+    return turn
+
+
+def negative_momentum(lr: float, momentum: float) -> Turn:
+    """m' = beta m + M w,  w' = w - eta m': the heavy ball, with m its velocity; it begins at zero."""
+
+    def turn(field: Tensor, own: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        eye = _eye(field)
+        return eye - lr * field, -lr * momentum * own, field, eye - own + momentum * own
+
+    return turn
 
 
 def _eye(matrix: Tensor) -> Tensor:

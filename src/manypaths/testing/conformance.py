@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from manypaths.errors import InputError, InvalidType
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.paired import PairedSource
@@ -22,6 +25,7 @@ from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import full_gradient, summand_batches
 from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.base import Penalty
 from manypaths.randomness import generator_for
 from manypaths.rules.base import Rule
@@ -65,21 +69,26 @@ def small_source(size: int = 64, *, dtype: torch.dtype = torch.float64, seed: in
 
 
 def check_rule(make: Callable[[], Rule]) -> None:
-    """Conformance of a rule: the whole list below, on a small GAN with Adam.
+    """Conformance of a rule: the whole list below, on a small GAN.
 
-    Deterministic under a seed; resumed equals uninterrupted; parameters keep their storage and no graph; parameters
-    without a gradient stay untouched; a subset of players moves only those; exactly one evaluation per step and
-    moved player set moves buffers.
+    Deterministic under a seed; resumed equals uninterrupted, and a state that was handed out stays as it is; parameters
+    keep their storage and no graph; parameters without a gradient stay untouched; a subset of players moves only
+    those (or is refused by a rule for all players at once); exactly one evaluation per step and moved player set moves
+    buffers. The oracle and the base are the first that the rule accepts: mini-batches or SVRG, Adam or SGD.
     """
     first, second = _trained(make, 6), _trained(make, 6)
     assert torch.equal(_weights(first), _weights(second)), "two runs of one seed differ"
-    resumed = _training(make)
-    resumed.load_state_dict(_through_disk(_trained(make, 3).state_dict()))
+    halfway, resumed = _trained(make, 3), _training(make)
+    state = halfway.rule.state_dict()
+    saved, as_saved = _through_disk(halfway.state_dict()), copy.deepcopy(state)
+    halfway.step()
+    assert _same(state, as_saved), "a later step wrote into the state that was handed out: replace memory, or copy it"
+    resumed.load_state_dict(saved)
     for _ in range(3):
         resumed.step()
     assert torch.equal(_weights(first), _weights(resumed)), "a resumed run differs: state_dict misses something"
 
-    training = _training(make)
+    training = first
     places = [p.data_ptr() for name in training.game.players for p in training.game.parameters(name)]
     unused = training.game.players["critic"].get_parameter("unused")
     before: Any = training.game.players["critic"].get_buffer("calls").clone()
@@ -94,8 +103,9 @@ def check_rule(make: Callable[[], Rule]) -> None:
             assert p.grad_fn is None, f"a parameter of {name} carries a graph"
             assert p.requires_grad, f"a parameter of {name} stopped requiring a gradient"
     assert torch.equal(unused, torch.ones_like(unused)), "a parameter without a gradient was moved"
-    movers = getattr(training.rule, "order", (None,))
-    assert float(after - before) <= reference * len(movers), "more than one evaluation of the step moved buffers"
+    assert float(after - before) <= reference * _turns(training.rule), (
+        "more than one evaluation of the step moved buffers"
+    )
     assert float(after - before) > 0, "no evaluation of the step moved buffers"
     _check_subset(make)
 
@@ -104,7 +114,12 @@ def _check_subset(make: Callable[[], Rule]) -> None:
     for mover in ("critic", "generator"):
         training = _training(make)
         start = training.game.point()
-        training.rule.step(training.game, training.oracle, training.bases, (mover,))
+        try:
+            training.rule.step(training.game, training.oracle, training.bases, (mover,))
+        except InputError:
+            assert training.rule.joint_only, f"a step of {mover} alone was refused, and joint_only is not declared"
+            continue
+        assert not training.rule.joint_only, f"joint_only is declared, and a step of {mover} alone was not refused"
         for name in training.game.players:
             same = all(torch.equal(a, b) for a, b in zip(start[name], training.game.point()[name], strict=True))
             assert same == (name != mover), (
@@ -205,11 +220,22 @@ def check_pure(game: Game, sample: Any) -> None:
 # ---- how ----------------------------------------------------------------------------------------------------------
 
 
+_ORACLES = (lambda source: Stochastic(source, batch=8), lambda source: SVRG(source, batch=8, every=3))
+_BASES = (partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9)), partial(torch.optim.SGD, lr=1e-2))
+
+
 def _training(rule: Callable[[], Rule], oracle: Callable[[Source], Oracle] | None = None) -> Training:
-    game = small_gan()
-    make = oracle or (lambda source: Stochastic(source, batch=8))
-    bases = Bases({n: torch.optim.Adam(game.parameters(n), lr=1e-2, betas=(0.5, 0.9)) for n in game.players})
-    return Training(game, make(small_source()), rule(), bases)
+    """The rule with the first oracle and base that it accepts."""
+    refused: InputError | None = None
+    for make, base in itertools.product([oracle] if oracle else _ORACLES, _BASES):
+        game = small_gan()
+        bases = Bases({name: base(game.parameters(name)) for name in game.players})
+        try:
+            return Training(game, make(small_source()), rule(), bases)
+        except InvalidType as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def _trained(rule: Callable[[], Rule], steps: int, oracle: Callable[[Source], Oracle] | None = None) -> Training:
@@ -217,6 +243,20 @@ def _trained(rule: Callable[[], Rule], steps: int, oracle: Callable[[Source], Or
     for _ in range(steps):
         training.step()
     return training
+
+
+def _turns(rule: Any) -> int:
+    """How many stops a step has at which buffers may move."""
+    inner = getattr(rule, "inner", None)
+    return len(getattr(rule, "order", (None,))) * (_turns(inner) if inner is not None else 1)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Mapping):
+        return set(a) == set(b) and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return torch.equal(a, b) if isinstance(a, Tensor) else a == b
 
 
 def _weights(training: Training) -> Tensor:
