@@ -55,6 +55,8 @@ class CompetitiveGradientDescent(Rule):
     def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
         if len(game.players) != 2:
             raise InvalidValue(f"CompetitiveGradientDescent is for two players: this game has {list(game.players)}")
+        if game.seeds is not None:
+            raise InvalidType("CompetitiveGradientDescent plays one game at a time: expected it without a Population")
         if not isinstance(oracle, (Stochastic, Full)):
             kind = type(oracle).__name__
             raise InvalidType(
