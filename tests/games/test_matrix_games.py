@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -53,3 +54,10 @@ def test_equilibria_of_matrix_games() -> None:
 def test_impossible_games_are_refused(make, message) -> None:
     with pytest.raises(InvalidValue, match=message):
         make()
+
+
+def test_scipy_is_asked_for_by_name(monkeypatch) -> None:
+    uneven = torch.tensor([[0.0, 0, 3, -1], [0, 0, -1, 1], [-3, 1, 0, 0], [1, -1, 0, 0]])
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(InvalidType, match="the equilibrium of a matrix game needs scipy, which is not installed"):
+        MatrixGame(uneven, (2, 2)).equilibrium()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.coordinatewise import Coordinatewise
@@ -207,7 +208,7 @@ def test_rotation_ratio_by_hand_by_probes_and_dense() -> None:
 
 
 def test_the_duality_gap_of_a_convex_concave_quadratic() -> None:
-    game = Quadratic.monotone(1, 3, mu=0.5, L=2.0)
+    game = Quadratic.monotone(1, 3, family="rotation", mu=0.5, L=2.0)
     w, d = game.joint(), 3
     field, matrix = game.field(w), game.jacobian()
     found = duality_gap(game, ONE, steps=400, optimiser=partial(torch.optim.SGD, lr=0.5))
@@ -272,3 +273,9 @@ def test_measuring_moves_nothing(measure) -> None:
 def test_over_a_finite_source_too() -> None:
     game = Coordinatewise(5, noise=False)
     assert field_norm(game, IndexSource(5).all(2)) == pytest.approx(float(game.start.norm()) / 5, rel=1e-14)
+
+
+def test_scipy_is_asked_for_by_name(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.sparse.linalg", None)
+    with pytest.raises(InvalidType, match="jacobian_spectrum needs scipy, which is not installed"):
+        jacobian_spectrum(tiny_gan(), small_source().sample(4), k=2)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from manypaths import fields
 from manypaths.fields import check_arguments
@@ -45,8 +46,8 @@ class Coordinatewise(AnalyticGame):
         check_arguments(Coordinatewise, locals())
         generator = generator_for(seed, "bilinear.coordinatewise")
         draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64) / n**0.5  # noqa: E731
-        zero = torch.zeros(2 * n, dtype=torch.float64).expand(n, -1)
-        self.offsets = torch.cat([draw(n, n), -draw(n, n)], dim=1) if noise else zero
+        terms = (draw(n, n), -draw(n, n)) if noise else torch.zeros(2, n, n, dtype=torch.float64)
+        self.offsets = torch.cat([*terms], dim=1)
         start = draw(2 * n)
         super().__init__({"x": start[:n], "y": start[n:]})
         self.size = n
@@ -57,15 +58,15 @@ class Coordinatewise(AnalyticGame):
     def field(self, w: Tensor, index: Tensor | None = None) -> Tensor:
         if index is None:
             return self._turned(w) / self.size + self._offset
-        return self._seen(w, index) + self.offsets[index].mean(-2)
+        return self._add_seen(self._offsets_of(index), w, index)
 
     def difference(self, w: Tensor, v: Tensor, index: Tensor) -> Tensor:
-        return self._seen(w - v, index)
+        return self._add_seen(torch.zeros_like(w), w - v, index)
 
     def values(self, w: Tensor, index: Tensor | None = None) -> Tensor:
         seen, offset = w, self._offset
         if index is not None:
-            seen, offset = w.gather(-1, self._pairs(index)), self.offsets[index].mean(-2)
+            seen, offset = w.gather(-1, self._pairs(index)), self._offsets_of(index)
         x, y = seen.chunk(2, -1)
         own = torch.stack([x * (0.5 * self._c * x + self._s * y), y * (0.5 * self._c * y - self._s * x)], -2).mean(-1)
         return own + (w * offset).unflatten(-1, (2, self.size)).sum(-1)
@@ -96,8 +97,12 @@ class Coordinatewise(AnalyticGame):
         x, y = pairs.chunk(2, -1)
         return torch.cat([self._c * x + self._s * y, self._c * y - self._s * x], -1)
 
-    def _seen(self, w: Tensor, index: Tensor) -> Tensor:
-        """The field without its linear terms: zero but for the summands' own coordinates."""
+    def _offsets_of(self, index: Tensor) -> Tensor:
+        """The mean linear terms of the summands, gathered and averaged in one pass, (..., 2n)."""
+        bags = embedding_bag(index.reshape(-1, index.shape[-1]), self.offsets, mode="mean")
+        return bags.view(*index.shape[:-1], -1)
+
+    def _add_seen(self, total: Tensor, w: Tensor, index: Tensor) -> Tensor:
+        """Add the field without its linear terms, which is zero but for the summands' own coordinates."""
         pairs = self._pairs(index)
-        pull = self._turned(w.gather(-1, pairs)) / index.shape[-1]
-        return torch.zeros_like(w).scatter_add_(-1, pairs, pull)
+        return total.scatter_add_(-1, pairs, self._turned(w.gather(-1, pairs)) / index.shape[-1])

@@ -138,7 +138,9 @@ def _safest(cost: Tensor) -> Tensor:
     try:
         from scipy.optimize import linprog
     except ImportError as error:
-        raise InvalidType("the equilibrium of a matrix game needs scipy: pip install scipy") from error
+        raise InvalidType(
+            "the equilibrium of a matrix game needs scipy, which is not installed: pip install scipy"
+        ) from error
     answers, actions = cost.shape
     one = torch.ones(answers, 1, dtype=cost.dtype)
     found = linprog(

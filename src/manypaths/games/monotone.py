@@ -84,12 +84,12 @@ def _blocks(d: int, family: Family, mu: float, L: float, exponent: float) -> Ten
     """B, (2d, 2d): the largest block of a mixed game rotates."""
     modulus = mu * (L / mu) ** torch.linspace(0, 1, d, dtype=torch.float64)
     low, pull = (mu * modulus).sqrt(), mu**exponent * modulus ** (1 - exponent)
-    turn, pull_together = (modulus.square() - pull.square()).clamp(min=0).sqrt(), (modulus - low) / 2
+    turn, together = (modulus.square() - pull.square()).clamp(min=0).sqrt(), (modulus - low) / 2
     from_top = torch.arange(d - 1, -1, -1)
     potential = {"potential": from_top >= 0, "mixed": from_top % 2 == 1, "rotation": from_top < 0}[family]
     own = torch.where(potential, (modulus + low) / 2, pull).diag()
-    x_from_y = torch.where(potential, pull_together, turn).diag()
-    y_from_x = torch.where(potential, pull_together, -turn).diag()
+    x_from_y = torch.where(potential, together, turn).diag()
+    y_from_x = torch.where(potential, together, -turn).diag()
     return torch.cat([torch.cat([own, x_from_y], 1), torch.cat([y_from_x, own], 1)])
 
 

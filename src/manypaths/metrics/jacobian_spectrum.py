@@ -62,7 +62,7 @@ def _arnoldi(jacobian: FieldJacobian, k: int, which: Which, tolerance: float, re
     try:
         from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
     except ImportError as error:
-        raise InvalidType("jacobian_spectrum needs scipy: pip install scipy") from error
+        raise InvalidType("jacobian_spectrum needs scipy, which is not installed: pip install scipy") from error
 
     def product(v: Any) -> Any:
         return jacobian.transposed(torch.from_numpy(np.ascontiguousarray(v).ravel())).double().cpu().numpy()
