@@ -1,20 +1,43 @@
-"""A study: cells, the claims that they test, and figures, as data and small functions."""
+"""A study: cells, the claims that they test, and figures, as data and small functions.
+
+@versioned(1)
+def distances(settings, directory):  # a cell: pure, and importable by a worker process
+    return {"step": [0, 100], "distance": [...]}
+
+def study() -> Study:
+    '''What `manypaths list` says.'''
+    return Study(
+        name="my-study",
+        question="Does the distance fall?",
+        cells=lambda scale: [Cell("my_module:distances", {"seed": seed}) for seed in range(SEEDS[scale])],
+        claims=lambda scale: [
+            Claim(
+                name="P9",
+                statement="the distance falls",
+                statistic=Bootstrap(per_seed=fall, n=SEEDS[scale], spread=0.1),
+                expected=below(0.0),
+            )
+        ],
+        figures={"distance": draw},
+    )
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.studies import STUDIES
 from manypaths.studies.cells import Cell
 from manypaths.studies.claims import Claim
 from manypaths.studies.tables import Table
 
-Scale = Literal["smoke", "laptop", "paper"]
-SCALES: tuple[str, ...] = get_args(Scale)
+SCALES = ("smoke", "laptop", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +96,6 @@ class Plan:
 
 def find_study(text: str) -> Study:
     """A study by its name, or a user's own as ``package.module:function``."""
-    import importlib
-
-    from manypaths.studies import STUDIES
-
     module, sign, name = text.partition(":")
     if not sign:
         return STUDIES[text]()

@@ -16,10 +16,13 @@ CHANCE = 0.8
 
 @dataclass(frozen=True)
 class Power:
-    """Attributes:
-    smallest_effect: the distance from the boundary of the expected region at which a claim is decided with probability
-        0.8 (``None``: at no distance; 0: always decided).
-    undecided: the probability of ``undecided`` when the statistic's true value is ``assumed`` (``None``: none assumed).
+    """What a claim can decide.
+
+    Attributes:
+        smallest_effect: the distance from the boundary of the expected region at which the claim is decided with
+            probability 0.8 (``None``: at no distance; 0: always decided).
+        undecided: the probability of ``undecided`` when the statistic's true value is ``assumed`` (``None``: no value
+            was assumed).
     """
 
     smallest_effect: float | None
