@@ -8,5 +8,6 @@ STUDIES = Registry(
     None,
     {
         "noise-counterexample": "noise_counterexample:study",
+        "bilinear-figure4": "bilinear_figure4:study",
     },
 )
