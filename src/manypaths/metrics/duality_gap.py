@@ -26,7 +26,7 @@ class DualityGap:
     """The gains of the players, each against the others' present weights.
 
     Attributes:
-        gap: their sum, in units of loss; zero exactly at a (local) Nash equilibrium.
+        gap: their sum, in units of loss; zero at a (local) Nash equilibrium.
         gains: L_k(w) - L_k(best answer of k found), for every player.
     """
 
@@ -101,6 +101,8 @@ def _own_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 def _draw_back(parameters: list[nn.Parameter], centre: list[Tensor], radius: float | None) -> None:
     """To the nearest point of the ball."""
+    if radius is None:
+        return
     length = squared_norm(p.detach() - c for p, c in zip(parameters, centre, strict=True)) ** 0.5
-    if radius is not None and length > radius:
+    if length > radius:
         lerp_(parameters, centre, 1 - radius / length)
