@@ -135,6 +135,9 @@ def test_visits_enter_the_table_at_the_next_draw_for_the_asked_players_only(fini
     first = oracle(game, sample, ("x",))
     assert torch.equal(first["x"][0], oracle(game, sample, ("x",))["x"][0])
     assert torch.equal(oracle._table.rows["x"], before["x"])
+    state = oracle.state_dict()
+    oracle(game, sample, ("y",))
+    oracle.load_state_dict(state)
     oracle.draw()
     assert (oracle._table.rows["x"][i] - rows_at(game, game.joint())[i, :3]).norm() < 1e-14
     assert torch.equal(oracle._table.rows["y"], before["y"])

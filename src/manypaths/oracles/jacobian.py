@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from manypaths.games.base import Game, Sample
 from manypaths.games.vectors import Gradients, copy_, owned, present
@@ -38,7 +37,7 @@ def jacobian_products(
     names = game.names()
     parameters = [p for name in names for p in game.parameters(name)]
     saved = [] if moves_buffers else [b.clone() for b in game.buffers()]
-    with torch.enable_grad(), game.differentiated_twice(), game._seeded(sample), parametrize.cached():
+    with game.differentiated_twice(), game.evaluating(sample):
         losses = game.losses(sample, names)
         field = [g for name in names for g in _field(losses[name], game.parameters(name))]
         v = [None if g is None else g.detach() for g in field]

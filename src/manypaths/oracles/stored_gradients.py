@@ -158,7 +158,7 @@ class StoredGradients(Oracle):
             self.take_snapshot(game)
 
     def state_dict(self) -> dict[str, Any]:
-        state = {"cadence": self.cadence.state_dict(), "coins": self._coins.get_state(), "visited": self._visited}
+        state = {"cadence": self.cadence.state_dict(), "coins": self._coins.get_state(), "visited": dict(self._visited)}
         if self.update == "visit":
             kept = None if self._table is None else self._table.state_dict()
             return {**super().state_dict(), **state, "table": kept}
