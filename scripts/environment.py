@@ -22,8 +22,8 @@ ENVIRONMENT = ROOT / ".venv"
 
 def main() -> int:
     extras = sys.argv[1:] or ["dev"]
-    if sys.version_info < (3, 10):  # noqa: UP036 (whatever Python there is runs this script)
-        return fail(f"Python {platform.python_version()} is too old: expected 3.10 to 3.13")
+    if sys.version_info < (3, 11):  # noqa: UP036 (whatever Python there is runs this script)
+        return fail(f"Python {platform.python_version()} is too old: expected 3.11 to 3.13")
     python = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not python.exists():
         print(f"making {ENVIRONMENT.relative_to(ROOT)} with Python {platform.python_version()}", flush=True)
