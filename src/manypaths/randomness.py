@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manypaths.errors import InvalidValue
+
 _MASK = (1 << 62) - 1
 
 
@@ -87,13 +89,38 @@ class Coins:
         self._position = torch.zeros(len(seeds), dtype=torch.int64)
 
     def next(self, members: Tensor | None = None) -> Tensor:
-        """The next number of every member, (m,); with a mask only those of ``members`` advance."""
-        values = self._block[self._members, self._position]
-        self._position += 1 if members is None else members
-        for i in (self._position == self._length).nonzero().flatten().tolist():
+        """The next number of every member, (m,); with a mask only those of ``members`` advance (others get 1)."""
+        if members is None:
+            return self.next_of(self._members)
+        rows = members.nonzero().flatten()
+        values = self._block.new_ones(len(self._members))
+        values[rows] = self.next_of(rows)
+        return values
+
+    def next_of(self, rows: Tensor) -> Tensor:
+        """The next number of the named members, each named once, (len(rows),)."""
+        position = self._position[rows]
+        values = self._block[rows, position]
+        self._position[rows] = position + 1
+        for i in rows[position + 1 == self._length].tolist():
             self._block[i] = self._draw(self._length, self._generators[i])
             self._position[i] = 0
         return values
+
+    def next_many(self, n: int) -> Tensor:
+        """The next ``n`` numbers of every member, (m, n), of members that have drawn equally many so far."""
+        parts, position = [], int(self._position[0])
+        if not (self._position == position).all():
+            raise InvalidValue("the members have drawn different numbers of coins: expected as many by each")
+        while n > 0:
+            parts.append(self._block[:, position : position + n].clone())
+            n, position = n - parts[-1].shape[1], position + parts[-1].shape[1]
+            if position == self._length:
+                for row, generator in zip(self._block, self._generators, strict=True):
+                    row.copy_(self._draw(self._length, generator))
+                position = 0
+        self._position.fill_(position)
+        return torch.cat(parts, dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         generators = torch.stack([generator.get_state() for generator in self._generators])

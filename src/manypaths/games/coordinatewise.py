@@ -51,20 +51,24 @@ class Coordinatewise(AnalyticGame):
         start = draw(2 * n)
         super().__init__({"x": start[:n], "y": start[n:]})
         self.size = n
-        self._offset = self.offsets.mean(0)
+        self.offset = self.offsets.mean(0)
         # sines of complementary angles: exactly (0, 1) and (1, 0) at the ends, which cos(pi / 2) is not
         self._c, self._s = math.sin(math.pi / 2 * (1 - rotation)), math.sin(math.pi / 2 * rotation)
+        self.turn = start.new_tensor([[self._c, self._s], [-self._s, self._c]])
 
     def field(self, w: Tensor, index: Tensor | None = None) -> Tensor:
         if index is None:
-            return self._turned(w) / self.size + self._offset
+            return self._turned(w) / self.size + self.offset
         return self._add_seen(self._offsets_of(index), w, index)
 
     def difference(self, w: Tensor, v: Tensor, index: Tensor) -> Tensor:
-        return self._add_seen(torch.zeros_like(w), w - v, index)
+        pairs = self._pairs(index)
+        seen = (w.gather(-1, pairs) - v.gather(-1, pairs)).unflatten(-1, (2, -1))
+        turned = (self.turn / index.shape[-1]) @ seen
+        return torch.zeros_like(w).scatter_add_(-1, pairs, turned.flatten(-2))
 
     def values(self, w: Tensor, index: Tensor | None = None) -> Tensor:
-        seen, offset = w, self._offset
+        seen, offset = w, self.offset
         if index is not None:
             seen, offset = w.gather(-1, self._pairs(index)), self._offsets_of(index)
         x, y = seen.chunk(2, -1)
@@ -72,7 +76,7 @@ class Coordinatewise(AnalyticGame):
         return own + (w * offset).unflatten(-1, (2, self.size)).sum(-1)
 
     def jacobian(self, w: Tensor | None = None, index: Tensor | None = None) -> Tensor:
-        share = self._offset.new_full((self.size,), 1 / self.size)
+        share = self.offset.new_full((self.size,), 1 / self.size)
         if index is not None:
             share = share.new_zeros(*index.shape[:-1], self.size)
             share = share.scatter_add(-1, index, share.new_full(index.shape, 1 / index.shape[-1]))
@@ -81,7 +85,7 @@ class Coordinatewise(AnalyticGame):
         return matrix if w is None else matrix.expand(*w.shape[:-1], *matrix.shape[-2:])
 
     def solution(self) -> Tensor:
-        x, y = self._offset.chunk(2)
+        x, y = self.offset.chunk(2)
         return -self.size * torch.cat([self._c * x - self._s * y, self._s * x + self._c * y])
 
     def constants(self) -> Constants:
