@@ -37,7 +37,7 @@ def misbehave(how):
     if how == "interrupt":
         raise KeyboardInterrupt
     if how == "wait":
-        time.sleep(60)
+        time.sleep(300)
 
 
 @versioned(1)

@@ -1,4 +1,8 @@
-"""The SVRE paper's MNIST experiment: its networks, batch, learning rates, and pixels in [0, 1] under a tanh."""
+"""The SVRE paper's MNIST experiment: its networks, batch, learning rates, and pixels in [0, 1] under a tanh.
+
+The initialisation is DCGAN's, N(0, 0.02^2): with torch's own (``--set game.critic.init=torch``, likewise the generator)
+the critic has won after 250 steps of any of these methods, and the generator draws one noisy pattern.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +36,8 @@ def _common() -> dict[str, Any]:
         "data": Part(Mnist),
         "game": Part(
             Adversarial,
-            generator=Part(DcganGenerator, size=28, latent=128, width=128, init="torch"),
-            critic=Part(DcganCritic, size=28, width=64, init="torch"),
+            generator=Part(DcganGenerator, size=28, latent=128, width=128),
+            critic=Part(DcganCritic, size=28, width=64),
             objective=Part(NonSaturating),
         ),
         "steps": 100_000,

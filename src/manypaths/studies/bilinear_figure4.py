@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
+from manypaths.games.analytic import joined
 from manypaths.games.coordinatewise import Coordinatewise
 from manypaths.games.population import Population
 from manypaths.games.population_source import PopulationSource
@@ -27,6 +28,7 @@ from manypaths.studies.base import Study
 from manypaths.studies.cells import Cell, versioned
 from manypaths.studies.claims import Claim, above, within
 from manypaths.studies.figures import COLOURS, canvas
+from manypaths.studies.lanes import SvreLanes
 from manypaths.studies.statistics import Bootstrap
 from manypaths.studies.tables import Table
 from manypaths.training import Training
@@ -39,7 +41,7 @@ REPETITIONS = {"smoke": 10, "laptop": 50, "paper": 50}
 """Per game."""
 PASSES = {"smoke": 20, "laptop": 600, "paper": 600}
 """As plotted: an iteration counts the evaluations of one player at the current iterate, 2 of them for extragradient."""
-SECONDS_PER_ITERATION = 1.2e-3
+SECONDS_PER_ITERATION, SECONDS_PER_LANE_ITERATION = 6e-4, 5e-5
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Method:
     variance_reduced: bool = True
     restart: float = 0.0
     alternating: bool = False
+
+    @property
+    def plain_svre(self) -> bool:
+        """Whether ``SvreLanes`` plays it."""
+        return self.base is SGD and self.variance_reduced and not self.alternating
 
     @property
     def evaluations(self) -> int:
@@ -125,27 +132,66 @@ def study() -> Study:
 @versioned(1)
 def played(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """All repetitions of one method on one draw of the game, advanced together; a row per repetition and mark."""
-    method, passes = METHODS[settings["method"]], settings["budget"]
+    method, every = METHODS[settings["method"]], settings["every"]
     seeds = tuple(range(settings["repetitions"]))
     game = Coordinatewise(N, seed=settings["game"])
-    population = Population([game] * len(seeds), seeds=seeds)
-    training = _training(population, method)
-    solution, every = game.solution(), settings["every"]
+    stack = (_Lanes if method.plain_svre else _Members)(game, method, seeds)
     runs = [settings["game"] * len(seeds) + seed for seed in seeds]
     rows: dict[str, list[Any]] = {name: [] for name in ("run", "group", "plotted", "passes", "last", "average")}
-    for plotted in range(0, passes + 1, every):
-        for _ in range(every * N // method.evaluations if plotted else 0):
-            training.step()
-        spent = torch.as_tensor(training.oracle.evaluations.get("x", 0)).expand(len(seeds)) / N
+    for plotted in range(0, settings["budget"] + 1, every):
+        stack.advance(every * N // method.evaluations if plotted else 0)
         rows["run"] += runs
         rows["group"] += [run // RUNS_PER_MEAN for run in runs]
         rows["plotted"] += [plotted] * len(seeds)
-        rows["passes"] += spent.tolist()
-        rows["last"] += _distances(population.point(), solution)
-        average = training.averages["uniform"]
-        read = _last_average(average, population) if plotted else population.point()
-        rows["average"] += _distances(read, solution)
+        rows["passes"] += (stack.evaluations() / N).tolist()
+        rows["last"] += _distances(stack.iterates(), game.solution())
+        rows["average"] += _distances(stack.averages(), game.solution())
     return rows
+
+
+class _Lanes:
+    """SVRE with plain SGD, the short way."""
+
+    def __init__(self, game: Coordinatewise, method: Method, seeds: Sequence[int]):
+        self._lanes = SvreLanes(game, seeds, lr=STEP_SIZE, restart=method.restart)
+        self.advance = self._lanes.advance
+
+    def evaluations(self) -> Tensor:
+        return torch.from_numpy(self._lanes.evaluations)
+
+    def iterates(self) -> Tensor:
+        return torch.from_numpy(self._lanes.iterates())
+
+    def averages(self) -> Tensor:
+        return torch.from_numpy(self._lanes.averages())
+
+
+class _Members:
+    """Any method, as a population."""
+
+    def __init__(self, game: Coordinatewise, method: Method, seeds: Sequence[int]):
+        self._population = Population([game] * len(seeds), seeds=seeds)
+        self._training = _training(self._population, method)
+
+    def advance(self, steps: int) -> None:
+        for _ in range(steps):
+            self._training.step()
+
+    def evaluations(self) -> Tensor:
+        spent = self._training.oracle.evaluations.get("x", 0)
+        return torch.as_tensor(spent).expand(len(self._population))
+
+    def iterates(self) -> Tensor:
+        return joined(self._population.point(), self._population.players)
+
+    def averages(self) -> Tensor:
+        """A member that has just restarted stands on its old average, which is its iterate."""
+        average = self._training.averages["uniform"]
+        count = torch.as_tensor(average.count).expand(len(self._population))
+        if not count.any():
+            return self.iterates()
+        mean = joined(average.point(), self._population.players)
+        return torch.where((count == 0)[:, None], self.iterates(), mean)
 
 
 def _training(population: Population, method: Method) -> Training:
@@ -158,18 +204,9 @@ def _training(population: Population, method: Method) -> Training:
     return Training(population, oracle, rule, bases, averages={"uniform": average})
 
 
-def _last_average(average: Any, population: Population) -> Mapping[str, Any]:
-    """The averages; a member that has just restarted stands on its old average, which is its iterate."""
-    if not isinstance(average.count, Tensor):
-        return average.point() if average.count else population.point()
-    fresh = (average.count == 0)[:, None]
-    here, mean = population.point(), average.point()
-    return {name: [torch.where(fresh, w, m) for w, m in zip(here[name], mean[name], strict=True)] for name in here}
-
-
-def _distances(point: Mapping[str, Any], solution: Tensor) -> list[float]:
+def _distances(w: Tensor, solution: Tensor) -> list[float]:
     """||x - x*|| + ||y - y*|| of every member."""
-    x, y = (point[name][0] - part for name, part in zip(("x", "y"), solution.chunk(2), strict=True))
+    x, y = (w - solution).chunk(2, dim=1)
     return (x.norm(dim=1) + y.norm(dim=1)).tolist()
 
 
@@ -184,7 +221,8 @@ def cells(scale: str) -> list[Cell]:
         each = 5.0 if method.variance_reduced else float(method.evaluations)
         settings = {"method": name, "game": game, "repetitions": repetitions, "budget": passes, "every": 10}
         cost = 2 * each * iterations * repetitions
-        made.append(Cell(f"{__name__}:played", settings, evaluations=cost, seconds=SECONDS_PER_ITERATION * iterations))
+        seconds = SECONDS_PER_LANE_ITERATION if method.plain_svre else SECONDS_PER_ITERATION
+        made.append(Cell(f"{__name__}:played", settings, evaluations=cost, seconds=seconds * iterations))
     return made
 
 

@@ -50,8 +50,9 @@ class SvreLanes:
 
     @property
     def evaluations(self) -> np.ndarray:
-        """Per-sample gradient evaluations of each player so far, (lanes,)."""
-        return self._snapshots * self.n + 4 * self._steps
+        """Per-sample gradient evaluations of each player so far, (lanes,); the first snapshot comes with the first
+        step."""
+        return (self._snapshots * self.n + 4 * self._steps) * (self._steps > 0)
 
     def iterates(self) -> np.ndarray:
         """w, (lanes, 2n)."""
@@ -71,7 +72,7 @@ class SvreLanes:
             same = self.lr * (first == second)
             pairs = [self._place + np.concatenate([index, index + self.n], axis=2) for index in (first, second)]
             due = np.ascontiguousarray(self._refresh.next_many(block).numpy().T) < 1.0 / self.n
-            someone = due.any(axis=1)
+            someone = np.any(due, axis=1).tolist()
             for t in range(block):
                 self._step(pairs[0][t], pairs[1][t], same[t])
                 if someone[t]:
