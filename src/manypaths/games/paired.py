@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -78,6 +79,20 @@ class PairedSource(FiniteSource):
         if self.size is None:
             raise self._infinite("access by index")
         return self._sample(index, self._latents[index], self._seeds[index])
+
+    @classmethod
+    def take_members(
+        cls, sources: Sequence[PairedSource], index: Tensor
+    ) -> tuple[type[GanSample], dict[str, Tensor]] | None:
+        """One look into the data that all sources share; latents and seeds are each source's own."""
+        first = sources[0]
+        if any(s.real is not first.real or s.labels is not first.labels or s.pixels != first.pixels for s in sources):
+            return None
+        latents, seeds = (
+            torch.stack([own[i] for own, i in zip(owns, index, strict=True)])
+            for owns in ([s._latents for s in sources], [s._seeds for s in sources])
+        )
+        return GanSample, first._sample(index, latents, seeds).tensors()
 
     def redraw(self) -> None:
         if self.redraw_when == "refresh" and self.latents == "paired":

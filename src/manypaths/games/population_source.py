@@ -54,6 +54,7 @@ class PopulationSource(Source):
         self.sources = tuple(sources)
         self.size = sources[0].size
         self._indices = all(type(source) is IndexSource for source in sources)
+        self._alike = len({type(source) for source in sources}) == 1
         self._ahead = torch.empty(len(sources), 0, dtype=torch.int64)
 
     @classmethod
@@ -62,8 +63,10 @@ class PopulationSource(Source):
         return cls([make(seed) for seed in (range(seeds) if isinstance(seeds, int) else seeds)])
 
     def sample(self, n: int) -> MemberSamples:
-        if not self._indices:
+        if not self._indices and self.size is None:
             return MemberSamples.stack([source.sample(n) for source in self.sources])
+        if not self._indices:
+            return self.take(torch.stack([source.indices(n) for source in self.sources]))
         if self._ahead.shape[1] < n:
             more = [source.sample(max(n, self.BLOCK)).tensors()["index"] for source in self.sources]
             self._ahead = torch.cat([self._ahead, torch.stack(more)], dim=1)
@@ -84,6 +87,8 @@ class PopulationSource(Source):
     def take(self, index: Tensor) -> MemberSamples:
         """``index`` is (members, n), or (n,) for the same indices in every member."""
         index = index.expand(len(self.sources), -1)
+        if self._alike and (together := type(self.sources[0]).take_members(self.sources, index)):
+            return MemberSamples(*together)
         return MemberSamples.stack([source.take(i) for source, i in zip(self.sources, index, strict=True)])
 
     def redraw(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,12 @@ class Source(ABC):
     def pick(self, parts: list[Tensor], which: Tensor) -> Tensor:
         """The indices of one mini-batch of a partition; ``which`` is (1,), or (m,) in a population."""
         return parts[int(which)]
+
+    @classmethod
+    def take_members(cls, sources: Sequence[Any], index: Tensor) -> tuple[type[Sample], dict[str, Tensor]] | None:
+        """What many sources of this class ``take`` at their own indices (m, n), stacked, where that is cheaper
+        together; else ``None``."""
+        return None
 
     def subset(self, members: Tensor) -> Source:
         """The sources of the ``members`` (a mask) of a population, as a source of their own."""

@@ -38,6 +38,7 @@ class SvreLanes:
         lanes, n = len(seeds), game.size
         self.n, self.lr, self.restart = n, lr, restart
         self._turn, self._offset = game.turn.numpy(), game.offset.numpy()
+        self._step_turn = -lr * self._turn.T
         self._sources = [IndexSource(n, seed=seed) for seed in seeds]
         self._refresh = Coins(seeds, "cadence", block=self.BLOCK)
         self._jump = Coins(seeds, "restart", draw=lambda n, generator: torch.rand(n, generator=generator))
@@ -45,7 +46,7 @@ class SvreLanes:
         zero = np.zeros_like(v)
         self._state = np.stack([v, self._field(v), zero, zero, zero])  # v, m, u - v, c, sum of the iterates before v
         self._counts = np.zeros((2, lanes, 1))  # k, and how many iterates that sum has
-        self._place = np.arange(lanes)[:, None] * 2 * n
+        self._places = np.arange(lanes)[:, None] * 2 * n + np.array([0, n])
         self._snapshots, self._steps = np.ones(lanes, dtype=np.int64), 0
 
     @property
@@ -68,26 +69,27 @@ class SvreLanes:
         for done in range(0, steps, self.BLOCK):
             block = min(self.BLOCK, steps - done)
             drawn = torch.stack([source.sample(2 * block).tensors()["index"] for source in self._sources], dim=1)
-            first, second = drawn.numpy().reshape(block, 2, -1, 1).swapaxes(0, 1)
-            same = self.lr * (first == second)
-            pairs = [self._place + np.concatenate([index, index + self.n], axis=2) for index in (first, second)]
+            index = drawn.numpy().reshape(block, 2, -1, 1)
+            same, pairs = self.lr * (index[:, 0] == index[:, 1]), index + self._places
             due = np.ascontiguousarray(self._refresh.next_many(block).numpy().T) < 1.0 / self.n
             someone = np.any(due, axis=1).tolist()
             for t in range(block):
-                self._step(pairs[0][t], pairs[1][t], same[t])
+                self._step(pairs[t], same[t])
                 if someone[t]:
                     self._take_snapshots(due[t])
 
     # ---- how ------------------------------------------------------------------------------------------------------
 
-    def _step(self, i: np.ndarray, j: np.ndarray, same: np.ndarray) -> None:
+    def _step(self, pairs: np.ndarray, same: np.ndarray) -> None:
+        """One step from the places of the two summands' pairs, (2, lanes, 2), and eta where they are the same."""
         _, mean, ahead, late, _ = self._state.reshape(5, -1)
-        lr, age, turn = self.lr, self._counts[0], self._turn.T
-        at_i = (ahead.take(i) - lr * age * mean.take(i)) @ turn
-        old = ahead.take(j)
-        change = (old - lr * (age + 1) * mean.take(j) - same * at_i) @ turn * -lr
-        ahead[j] = old + change
-        late[j] += age * change
+        (u_i, u_j), drift, age = ahead.take(pairs), self.lr * mean.take(pairs), self._counts[0]
+        change_i = (u_i - age * drift[0]) @ self._turn.T
+        u_j_half = u_j - (age + 1) * drift[1] - same * change_i
+        delta = u_j_half @ self._step_turn
+        j = pairs[1]
+        ahead[j] = u_j + delta
+        late[j] += age * delta
         age += 1
         self._steps += 1
 
