@@ -12,6 +12,7 @@ from manypaths import (
     EMA,
     R1,
     SVRG,
+    AcceleratedSVRG,
     Adversarial,
     Alternating,
     Bases,
@@ -65,6 +66,9 @@ ORACLES = {
     "full": lambda source, seed: Full(source, batch=6),
     "svrg-geometric": lambda source, seed: SVRG(source, batch=6, refresh="geometric", every=5, seed=seed),
     "svrg-loopless": lambda source, seed: SVRG(source, batch=6, refresh="loopless", every=5, seed=seed),
+    "accelerated": lambda source, seed: AcceleratedSVRG(
+        SVRG(source, batch=6, refresh="svre", every=5, seed=seed), tau=0.5, stage=2
+    ),
     "svrg-svre": lambda source, seed: SVRG(source, batch=6, refresh="svre", every=5, seed=seed),
 }
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, Point, add_
+from manypaths.games.vectors import Gradients, Point, add_, replaced
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.wrapper import Wrapper
 
@@ -36,6 +37,7 @@ class AcceleratedSVRG(Wrapper):
     stage: fields.PositiveInt = 1
 
     unbiased: ClassVar[bool] = False
+    serves_populations: ClassVar[bool] = True
     centre: Point | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,7 +47,8 @@ class AcceleratedSVRG(Wrapper):
                 f"AcceleratedSVRG.oracle is {type(self.oracle).__name__}, which takes no snapshots: expected SVRG"
             )
         super().__init__()
-        self._snapshots = 0
+        self._snapshots = torch.zeros(1, dtype=torch.int64)
+        """Taken so far, by every member of a population."""
 
     def draw(self) -> Any:
         if self.centre is None and self.bound is not None:
@@ -67,14 +70,20 @@ class AcceleratedSVRG(Wrapper):
 
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         super().take_snapshot(game, members)
-        if self._snapshots % self.stage == 0:
+        if game.seeds is None or members is None:
+            members = torch.ones(len(game.seeds or (0,)), dtype=torch.bool)
+        begins = members & (self._snapshots % self.stage == 0)
+        self._snapshots = self._snapshots + members
+        if self.centre is None:
             self.centre = game.point()
-        self._snapshots += 1
+        elif begins.any():
+            here = game.point()
+            self.centre = {name: replaced(centre, here[name], begins) for name, centre in self.centre.items()}
 
     def state_dict(self) -> dict[str, Any]:
         centre = None if self.centre is None else dict(self.centre)
-        return {**super().state_dict(), "centre": centre, "snapshots": self._snapshots}
+        return {**super().state_dict(), "centre": centre, "snapshots": self._snapshots.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.centre, self._snapshots = state["centre"], state["snapshots"]
+        self.centre, self._snapshots = state["centre"], state["snapshots"].cpu()
