@@ -116,7 +116,7 @@ class Population(Game):
     def subset(self, members: Tensor) -> Population:
         chosen = members.nonzero().flatten()
         part = object.__new__(Population)
-        vars(part).update({key: value for key, value in vars(self).items() if key != "_parameters"})
+        vars(part).update({key: value for key, value in vars(self).items() if key not in ("_stacked", "_parameters")})
         part.seeds = tuple(torch.tensor(self.seeds)[chosen].tolist())
         part.vary = {path: values[chosen] for path, values in self.vary.items()}
         part.players = {name: _rows(stack, chosen) for name, stack in self.players.items()}
@@ -173,11 +173,15 @@ class Population(Game):
 
     def _joint(self) -> Tensor:
         """The joint vectors of an analytic game's members, (n, D)."""
-        return joined({name: list(stack.parameters()) for name, stack in self.players.items()}, self.players)
+        return joined(self._stacked, self.players)
+
+    @cached_property
+    def _stacked(self) -> dict[str, list[nn.Parameter]]:
+        return {name: list(stack.parameters()) for name, stack in self.players.items()}
 
     @cached_property
     def _parameters(self) -> dict[str, list[nn.Parameter]]:
-        return {name: [p for p in stack.parameters() if p.requires_grad] for name, stack in self.players.items()}
+        return {name: [p for p in stacked if p.requires_grad] for name, stacked in self._stacked.items()}
 
     def _evaluate(
         self, sample: MemberSamples, names: tuple[str, ...], rows: slice
