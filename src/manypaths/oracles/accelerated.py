@@ -29,7 +29,8 @@ class AcceleratedSVRG(Wrapper):
     Args:
         oracle: what estimates F: ``SVRG``, or another oracle that takes snapshots.
         tau: strength of the pull to the centre.
-        stage: snapshots per stage; the centre moves to the iterate with the first snapshot of each.
+        stage: snapshots per stage; the centre moves to the iterate with the first snapshot of each (a member of a
+            population counts its own).
     """
 
     oracle: Oracle

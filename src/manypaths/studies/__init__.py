@@ -10,5 +10,6 @@ STUDIES = Registry(
         "noise-counterexample": "noise_counterexample:study",
         "bilinear-figure4": "bilinear_figure4:study",
         "game-vs-minimisation": "game_vs_minimisation:study",
+        "monotone-rates": "monotone_rates:study",
     },
 )
