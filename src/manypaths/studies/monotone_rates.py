@@ -11,7 +11,7 @@ import numpy as np
 
 from manypaths.studies.base import Study
 from manypaths.studies.cells import Cell
-from manypaths.studies.claims import Claim, above, below, within
+from manypaths.studies.claims import Claim, above, below
 from manypaths.studies.figures import COLOURS, canvas
 from manypaths.studies.monotone_runs import FAMILIES, METHODS, MU, TARGET, grid, problem_of
 from manypaths.studies.statistics import Bootstrap, Exact
@@ -151,18 +151,17 @@ def _claim(scale: str, name: str, statement: str, expected: Any, *, assumed: flo
 
 
 def _grows(scale: str, name: str, family: str) -> Claim:
-    """The exponent of one method on one family is not above that of its bound; the batch method's is known."""
-    method, known = METHODS[name], name == "batch"
-    c, x = f"{method.exponent:g}", method.conditioning
-    says = f"c is {c} up to {MARGIN:g}" if known else f"c is not above {c} by more than {MARGIN:g}"
-    model = f"b n ({x})^c" if known else f"a n + b {'sqrt(n) ' if method.size else ''}({x})^c"
+    """The exponent of one method on one family is not above that of its bound."""
+    method, batch = METHODS[name], name == "batch"
+    x = method.conditioning
+    model = f"b n ({x})^c" if batch else f"a n + b {'sqrt(n) ' if method.size else ''}({x})^c"
     return _claim(
         scale,
         f"{method.title}, {family}",
-        f"{method.title}, {family}: {says} in cost = {model}",
-        within(MARGIN, of=method.exponent) if known else below(method.exponent + MARGIN),
+        f"{method.title}, {family}: c is not above {method.exponent:g} by more than {MARGIN:g} in cost = {model}",
+        below(method.exponent + MARGIN),
         per_seed=configurations,
-        summary=slope_per_summand if known else exponent(method.size),
+        summary=slope_per_summand if batch else exponent(method.size),
         where={"method": name, "family": family, "step_size": "tuned"},
     )
 
