@@ -30,7 +30,7 @@ from manypaths import (
     Uniform,
 )
 from manypaths.errors import InputError
-from manypaths.games.population import Population
+from manypaths.games.population import Population, groups
 from manypaths.games.population_source import PopulationSource
 from manypaths.games.vectors import flat
 from manypaths.randomness import generator_for
@@ -194,8 +194,10 @@ def test_analytic_games() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(InputError, match=r"member 1 differs in its kind or its networks"):
+    with pytest.raises(InputError, match=r"member 1 has another generator than member 0: .*groups\(games\) tells"):
         Population([gan(0), gan(1, norm=True)])
+    with pytest.raises(InputError, match=r"member 1 has another penalties than member 0"):
+        Population([gan(0), gan(1, weight=0.5)])
     with pytest.raises(InputError, match=r"member 1 has another offsets than member 0"):
         Population.of(lambda seed: Bilinear.coordinatewise(4, seed=seed), 2)
     with pytest.raises(InputError, match=r"the game has no 'penalties.1.weight'"):
@@ -213,3 +215,10 @@ def test_what_is_refused() -> None:
     source = PopulationSource([PairedSource(torch.randn(8, 2), latent=3)])
     with pytest.raises(InputError, match="members of a population cannot"):
         noisy.gradients(source.sample(4))
+
+
+def test_groups_hold_what_one_stack_can() -> None:
+    games = [gan(0), gan(1, norm=True), gan(2), gan(3, weight=0.5), gan(4, norm=True), Bilinear.coordinatewise(4)]
+    assert groups(games) == [[0, 2], [1, 4], [3], [5]]
+    for group in groups(games):
+        Population([games[i] for i in group])

@@ -275,21 +275,42 @@ def _resolve(game: Game, path: str) -> tuple[Any, str]:
     return owner, name
 
 
+def groups(games: Sequence[Game]) -> list[list[int]]:
+    """The members by what one stack can hold: lists of indices, in order of first appearance.
+
+    Weights, buffers and seeds differ inside a group; what changes the graph or the game's constants does not.
+    """
+    found: list[list[int]] = []
+    for i, game in enumerate(games):
+        home = next((group for group in found if _difference(games[group[0]], game) is None), None)
+        found.append([i]) if home is None else home.append(i)
+    return found
+
+
 def _agree(games: Sequence[Game]) -> None:
     """Only the first member's class, constants and modules are used: all others must have the same."""
-    shapes = lambda g: {  # noqa: E731
-        f"{p}.{n}": tuple(t.shape) for p, m in g.players.items() for n, t in m.named_parameters()
-    }
     for i, game in enumerate(games):
-        if type(game) is not type(games[0]) or shapes(game) != shapes(games[0]):
-            raise InvalidType(f"member {i} differs in its kind or its networks from member 0: group such members apart")
-        for name, value in vars(games[0]).items():
-            other = getattr(game, name, None)
-            if (
-                isinstance(value, Tensor)
-                and other is not value
-                and not (isinstance(other, Tensor) and torch.equal(value, other))
-            ):
-                raise InvalidValue(f"member {i} has another {name} than member 0: members share all but their weights")
-            if isinstance(value, (bool, int, float, str)) and other != value:
-                raise InvalidValue(f"{name} of member {i} is {other!r} and of member 0 {value!r}: expected the same")
+        if game is not games[0] and (difference := _difference(games[0], game)):
+            raise InvalidType(
+                f"member {i} has {difference} than member 0: members share all but their weights; vary=... is for "
+                "numbers, and groups(games) tells which can be stacked"
+            )
+
+
+def _difference(first: Game, other: Game) -> str | None:
+    """What keeps two games out of one stack, in words."""
+    if type(first) is not type(other):
+        return "another kind of game"
+    for name, module in first.players.items():
+        theirs = other.players.get(name)
+        shapes = [[tuple(t.shape) for t in m.parameters()] for m in (module, theirs) if m is not None]
+        if repr(theirs) != repr(module) or shapes[0] != shapes[1]:
+            return f"another {name}"
+    for name, value in vars(first).items():
+        theirs = getattr(other, name, None)
+        if name.startswith("_") or name == "players" or isinstance(value, nn.Module) or theirs is value:
+            continue
+        same = torch.equal(value, theirs) if isinstance(value, Tensor) and isinstance(theirs, Tensor) else None
+        if not (value == theirs if same is None else same):
+            return f"another {name}"
+    return None
