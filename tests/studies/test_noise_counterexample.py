@@ -42,6 +42,10 @@ def test_the_study(tmp_path) -> None:
         [claim.name for claim in plan.claims], "holds"
     )
     assert (tmp_path / "figures" / "growth.png").exists()
+    page = (tmp_path / "verdicts.md").read_text().splitlines()
+    assert page[0] == "| claim | statistic | expected | verdict |"
+    assert page[3].startswith("| **P2.1 independent, sign** independent samples: \\|\\|w\\|\\|^2 grows")
+    assert page[3].endswith(" | > 0 | holds |")
     table = Table.read(tmp_path / "table.parquet")
     assert len(table.where(function="enumerated")) == 24
     for claim in plan.claims:

@@ -47,11 +47,22 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
     verdicts = judge(plan, store, table)
     page = {"study": plan.study.name, "scale": plan.scale, "verdicts": [verdict.to_plain() for verdict in verdicts]}
     write_atomically(store.verdicts, json.dumps(page, indent=2, allow_nan=False) + "\n")
+    write_atomically(store.verdicts.with_suffix(".md"), markdown(verdicts))
     if all(store.state(cell) == "finished" for cell in plan.cells):
         with house_style():
             for name, draw in plan.study.figures.items():
                 write_atomically(store.figures / f"{name}.png", png(draw(table)))
     return verdicts
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """The same table for a document."""
+    rows = ["| claim | statistic | expected | verdict |", "|---|---|---|---|"]
+    for verdict in verdicts:
+        claim, note = verdict.claim, f" ({verdict.note})" if verdict.note else ""
+        cells = [f"**{claim.name}** {claim.statement}", _text(verdict.estimate), str(claim.expected)]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"{verdict.ruling}{note}"]) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
