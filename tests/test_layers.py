@@ -23,7 +23,7 @@ LAYERS = {
     "training": [*BELOW, "games", "oracles", "optim", "rules"],
     "run": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "run"],
-    "studies": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training", "run", "recipes"],
+    "studies": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training", "run", "recipes", "testing"],
     "testing": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "report": ["errors", "files", "run.record"],
     "cli": [*BELOW, "recipes", "run", "studies", "report", "testing"],

@@ -11,5 +11,6 @@ STUDIES = Registry(
         "bilinear-figure4": "bilinear_figure4:study",
         "game-vs-minimisation": "game_vs_minimisation:study",
         "monotone-rates": "monotone_rates:study",
+        "method-zoo": "method_zoo:study",
     },
 )
