@@ -3,6 +3,8 @@
 A pass is one evaluation of every summand by every player, the price of one full gradient. A rate is in decades of
 distance to the solution per pass, fitted to the last half of a run. Where a method is one fixed matrix on a linear
 field, the matrix's spectral radius says what the rate must be.
+
+On two cores, smoke takes about half a minute, laptop ten minutes and paper two and a half hours.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _quadratic(family: Family) -> Callable[[], Arena]:
 
 
 def _robust() -> Arena:
-    game = RobustLeastSquares.synthetic(N, 4, condition=3.0, noise=0.3)
+    game = RobustLeastSquares.synthetic(N, 4, condition=1.5, noise=0.3)
     return Arena(game, still=RobustLeastSquares(game.features, torch.zeros_like(game.labels)))
 
 
