@@ -150,8 +150,12 @@ def test_ctrl_c_ends_the_workers(tmp_path, quiet) -> None:
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press_when_it_waits).start()
-    found = conduct(plan, tmp_path, executor=ProcessPool(2), console=quiet)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        threading.Thread(target=press_when_it_waits).start()
+        found = conduct(plan, tmp_path, executor=ProcessPool(2), console=quiet)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (found.state, found.finished) == ("interrupted", 1)
     (tmp_path / "repaired").touch()
     assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
