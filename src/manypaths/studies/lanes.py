@@ -32,7 +32,7 @@ class SvreLanes:
         restart: probability, at a snapshot, of going on from the uniform average since the last restart.
     """
 
-    BLOCK = 512
+    BLOCK, TOSSES = 512, 64
 
     def __init__(self, game: Coordinatewise, seeds: Sequence[int], *, lr: float, restart: float):
         lanes, n = len(seeds), game.size
@@ -42,6 +42,7 @@ class SvreLanes:
         self._sources = [IndexSource(n, seed=seed) for seed in seeds]
         self._refresh = Coins(seeds, "cadence", block=self.BLOCK)
         self._jump = Coins(seeds, "restart", draw=lambda n, generator: torch.rand(n, generator=generator))
+        self._tosses, self._tossed = self._jump.next_many(self.TOSSES).numpy(), np.zeros(lanes, dtype=np.int64)
         v = np.tile(game.start.numpy(), (lanes, 1))
         zero = np.zeros_like(v)
         self._state = np.stack([v, self._field(v), zero, zero, zero])  # v, m, u - v, c, sum of the iterates before v
@@ -97,13 +98,21 @@ class SvreLanes:
         rows = due.nonzero()[0]
         w, total, count = self._caught_up(rows)
         if self.restart:
-            jumps = (self._jump.next_of(torch.from_numpy(rows)) < self.restart).numpy()
+            jumps = self._toss(rows) < self.restart
             w[jumps] = total[jumps] / count[jumps]
             total[jumps] = count[jumps] = 0.0
         zero = np.zeros_like(w)
         self._state[:, rows] = np.stack([w, self._field(w), zero, zero, total])
         self._counts[:, rows] = np.stack([np.zeros_like(count), count])
         self._snapshots[rows] += 1
+
+    def _toss(self, rows: np.ndarray) -> np.ndarray:
+        """The next restart coin of some lanes."""
+        if int(self._tossed[rows].max()) == self._tosses.shape[1]:
+            self._tosses = np.concatenate([self._tosses, self._jump.next_many(self.TOSSES).numpy()], axis=1)
+        coins = self._tosses[rows, self._tossed[rows]]
+        self._tossed[rows] += 1
+        return coins
 
     def _caught_up(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The iterates of some lanes, the sums of their iterates since the last restart, and how many these are."""
