@@ -59,13 +59,12 @@ class Coordinatewise(AnalyticGame):
     def field(self, w: Tensor, index: Tensor | None = None) -> Tensor:
         if index is None:
             return self._turned(w) / self.size + self.offset
-        return self._add_seen(self._offsets_of(index), w, index)
+        pairs = self._pairs(index)
+        return self._add_seen(self._offsets_of(index), pairs, w.gather(-1, pairs))
 
     def difference(self, w: Tensor, v: Tensor, index: Tensor) -> Tensor:
         pairs = self._pairs(index)
-        seen = (w.gather(-1, pairs) - v.gather(-1, pairs)).unflatten(-1, (2, -1))
-        turned = (self.turn / index.shape[-1]) @ seen
-        return torch.zeros_like(w).scatter_add_(-1, pairs, turned.flatten(-2))
+        return self._add_seen(torch.zeros_like(w), pairs, w.gather(-1, pairs) - v.gather(-1, pairs))
 
     def values(self, w: Tensor, index: Tensor | None = None) -> Tensor:
         seen, offset = w, self.offset
@@ -106,7 +105,6 @@ class Coordinatewise(AnalyticGame):
         bags = embedding_bag(index.reshape(-1, index.shape[-1]), self.offsets, mode="mean")
         return bags.view(*index.shape[:-1], -1)
 
-    def _add_seen(self, total: Tensor, w: Tensor, index: Tensor) -> Tensor:
-        """Add the field without its linear terms, which is zero but for the summands' own coordinates."""
-        pairs = self._pairs(index)
-        return total.scatter_add_(-1, pairs, self._turned(w.gather(-1, pairs)) / index.shape[-1])
+    def _add_seen(self, total: Tensor, pairs: Tensor, seen: Tensor) -> Tensor:
+        """Add the field without its linear terms, which is zero but for the summands' own pairs of coordinates."""
+        return total.scatter_add_(-1, pairs, self._turned(seen) / (pairs.shape[-1] // 2))

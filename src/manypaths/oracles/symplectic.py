@@ -13,7 +13,7 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.second_order import SecondOrder
 
 EPSILON = 0.1
-"""Prefers lambda > 0 where the products that decide its sign are small; the authors' value."""
+"""Prefers lambda > 0 where the products that decide its sign are small; the value of public implementations."""
 
 
 @dataclass(eq=False)
