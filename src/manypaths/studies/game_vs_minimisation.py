@@ -202,6 +202,8 @@ def draw_rotation(table: Table) -> Any:
 
 def draw_noise(table: Table) -> Any:
     """Means over drawn steps, with two standard errors, beside their formulas (bars)."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     runs = table.where(function="drawn")
     figure, panels = canvas(2, height=3.8)
     step_sizes = np.unique(runs["eta"])
@@ -218,8 +220,9 @@ def draw_noise(table: Table) -> Any:
             labels.append(f"{NAMES[rule]}\n{side}")
         panel.axhline(1.0, color="#444444", linewidth=0.8)
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         panel.yaxis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(NullFormatter())
         panel.tick_params(axis="y", which="both", labelsize=8)
         panel.set_xticks(range(len(labels)), labels, fontsize=7)
         panel.set_title(title, fontsize=9)
