@@ -25,9 +25,9 @@ def test_a_repetition_is_a_run_of_its_own(monkeypatch) -> None:
     for name in table.names:
         assert table[name] == pytest.approx(long_way[name], rel=1e-11)
     game = Coordinatewise(100, seed=3)
-    oracle = SVRG(IndexSource(100, seed=2), batch=1, refresh="svre", seed=2)
+    oracle = SVRG(IndexSource(100, seed=11), batch=1, refresh="svre", seed=11)
     bases = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
-    training = Training(game, oracle, Extragradient(), bases, averages=Uniform(restart=0.5), seed=2)
+    training = Training(game, oracle, Extragradient(), bases, averages=Uniform(restart=0.5), seed=11)
     for _ in range(200):
         training.step()
     x, y = (game.joint() - game.solution()).chunk(2)

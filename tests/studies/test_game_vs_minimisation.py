@@ -67,7 +67,7 @@ def test_a_row_is_the_mean_of_runs_of_their_own(noise) -> None:
     found = turned_games.drawn({**settings, "noise": noise, "steps": 9, "groups": 2}, Path("unused"))
     games = [Coordinatewise(4, noise=noise, seed=2) for _ in range(20)]
     solution, unit = games[0].solution(), float(games[0].start.square().sum())
-    for seed, game in enumerate(games, 20):
+    for seed, game in enumerate(games, 2 * 2 * 20 + 20):
         if noise:
             game.move_to({name: [part] for name, part in game.split(solution).items()})
         bases = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}

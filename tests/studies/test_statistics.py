@@ -10,7 +10,14 @@ import pytest
 from manypaths.errors import InvalidValue
 from manypaths.studies.claims import Claim, Region, above, below, within
 from manypaths.studies.power import power, smallest_effect, undecided_chance
-from manypaths.studies.statistics import Bootstrap, Exact, Proportion, binomial_interval, bootstrap_interval
+from manypaths.studies.statistics import (
+    Bootstrap,
+    Exact,
+    Proportion,
+    binomial_interval,
+    bootstrap_interval,
+    median_interval,
+)
 from manypaths.studies.tables import Table, read_about
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
@@ -149,3 +156,15 @@ def test_tables(tmp_path) -> None:
         table["valeu"]
     with pytest.raises(InvalidValue, match="'value' is a setting and a result"):
         table.with_columns({"value": 1})
+
+
+def test_the_interval_of_a_median_resamples_whole_groups() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(1, 40, 25))
+    low, high = median_interval(values)[:, 0]
+    width = 2 * 1.96 * np.sqrt(np.pi / 2 / 1000)  # of the median of 1,000 independent normal numbers
+    assert low < np.median(values) < high
+    assert high - low == pytest.approx(width, rel=0.3)
+    shifted = values + rng.normal(size=(1, 40, 1)) * 10  # groups that differ: 40 numbers decide, not 1,000
+    low, high = median_interval(shifted)[:, 0]
+    assert high - low > 10 * width

@@ -29,7 +29,7 @@ from manypaths.studies.cells import Cell, versioned
 from manypaths.studies.claims import Claim, above, within
 from manypaths.studies.figures import COLOURS, canvas
 from manypaths.studies.lanes import SvreLanes
-from manypaths.studies.statistics import Bootstrap
+from manypaths.studies.statistics import Bootstrap, median_interval
 from manypaths.studies.tables import Table
 from manypaths.training import Training
 
@@ -129,19 +129,18 @@ def study() -> Study:
 # ---- what is computed --------------------------------------------------------------------------------------------
 
 
-@versioned(1)
+@versioned(2)
 def played(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
-    """All repetitions of one method on one draw of the game, advanced together; a row per repetition and mark."""
-    method, every = METHODS[settings["method"]], settings["every"]
-    seeds = tuple(range(settings["repetitions"]))
+    """All repetitions of one method on one draw of the game, a row per repetition and mark; no two share a seed."""
+    method, every, count = METHODS[settings["method"]], settings["every"], settings["repetitions"]
+    seeds = tuple(range(settings["game"] * count, (settings["game"] + 1) * count))
     game = Coordinatewise(N, seed=settings["game"])
     stack = (_Lanes if method.plain_svre else _Members)(game, method, seeds)
-    runs = [settings["game"] * len(seeds) + seed for seed in seeds]
     rows: dict[str, list[Any]] = {name: [] for name in ("run", "group", "plotted", "passes", "last", "average")}
     for plotted in range(0, settings["budget"] + 1, every):
         stack.advance(every * N // method.evaluations if plotted else 0)
-        rows["run"] += runs
-        rows["group"] += [run // RUNS_PER_MEAN for run in runs]
+        rows["run"] += seeds
+        rows["group"] += [seed // RUNS_PER_MEAN for seed in seeds]
         rows["plotted"] += [plotted] * len(seeds)
         rows["passes"] += (stack.evaluations() / N).tolist()
         rows["last"] += _distances(stack.iterates(), game.solution())
@@ -286,18 +285,23 @@ def _rank_of(value: float) -> Callable[[np.ndarray], float]:
 
 
 def draw(table: Table) -> Any:
-    """Medians with the 5 % to 95 % band over repetitions, against both cost axes; the published means as points."""
+    """Medians with their 95 % interval (dark) and the 5 % to 95 % band over repetitions (light), on both cost axes.
+
+    The published means are points.
+    """
     figure, panels = canvas(2, height=5.2, sharey=True)
     for k, (name, curve) in enumerate(CURVES.items()):
         colour = (*COLOURS, "#999999", "#7F3C8D")[k]
         rows = table.where(method=curve.method)
         marks = np.unique(rows["plotted"])
-        values = np.stack([np.sort(rows.where(plotted=mark)[curve.read]) for mark in marks])
-        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), axis=1)
+        values = _by_game(rows, curve.read)
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), axis=(1, 2))
+        interval = median_interval(values)
         true = np.array([np.median(rows.where(plotted=mark)["passes"]) for mark in marks])
         for panel, cost in zip(panels, (marks, true), strict=True):
-            panel.plot(cost, middle, color=colour, label=name)
-            panel.fill_between(cost, low, high, color=colour, alpha=0.15, linewidth=0)
+            panel.plot(cost, middle, color=colour, linewidth=1.0, label=name)
+            panel.fill_between(cost, low, high, color=colour, alpha=0.12, linewidth=0)
+            panel.fill_between(cost, *interval, color=colour, alpha=0.4, linewidth=0)
             panel.set_yscale("log")
         shown = [(mark, value) for mark, value in zip(MARKS, curve.published, strict=True) if mark <= marks[-1]]
         panels[0].plot([m for m, _ in shown], [v for _, v in shown], "o", color=colour, markersize=3.5)
@@ -305,3 +309,10 @@ def draw(table: Table) -> Any:
     panels[1].set(xlabel="passes in gradient evaluations, snapshots included")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _by_game(rows: Table, read: str) -> np.ndarray:
+    """The distances as (marks, games, repetitions)."""
+    marks, repetitions = len(np.unique(rows["plotted"])), len(np.unique(rows["run"])) // len(np.unique(rows["game"]))
+    order = np.lexsort([rows["run"], rows["plotted"]])
+    return rows[read][order].reshape(marks, -1, repetitions)

@@ -179,3 +179,14 @@ def _seeds(table: Table, by: str, n: int) -> list[Table]:
     if len(groups) != n:
         raise InvalidValue(f"the table holds {len(groups)} values of {by}: expected {n} at this scale")
     return groups
+
+
+def median_interval(values: np.ndarray, *, resamples: int = 200, seed: int = 0) -> np.ndarray:
+    """The 95 % bootstrap interval of the median, (2, marks), from values (marks, groups, repetitions).
+
+    Whole groups are resampled: repetitions within one (on one draw of a game, say) are not independent.
+    """
+    marks, groups, _ = values.shape
+    chosen = np.random.default_rng(seed).integers(groups, size=(resamples, groups))
+    medians = np.stack([np.median(values[:, drawn].reshape(marks, -1), axis=1) for drawn in chosen])
+    return np.quantile(medians, (0.025, 0.975), axis=0)

@@ -127,7 +127,7 @@ def enumerated(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any
     }
 
 
-@versioned(1)
+@versioned(2)
 def drawn(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """Runs that draw their samples; a row per group of runs, with the mean over the group of
 
@@ -141,8 +141,9 @@ def drawn(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
         _move_to_solution(game)
         unit = steps * entering(rule, n, eta) * noise_at_solution(game)
     runs = settings["groups"] * GROUP
-    source = PopulationSource.of(lambda seed: IndexSource(n, seed=seed), runs)
-    training = _training(rule, Population([game] * runs), source, eta)
+    seeds = range(settings["game"] * runs, (settings["game"] + 1) * runs)  # no two games see the same draws
+    source = PopulationSource.of(lambda seed: IndexSource(n, seed=seed), seeds)
+    training = _training(rule, Population([game] * runs, seeds=seeds), source, eta)
     for _ in range(steps):
         training.step()
     ratios = _squared_distances(training, game.solution()).view(-1, GROUP).mean(1) / unit
