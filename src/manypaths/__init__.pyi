@@ -27,6 +27,8 @@ from manypaths.metrics.path_angle import path_angle as path_angle
 from manypaths.metrics.rotation_ratio import rotation_ratio as rotation_ratio
 from manypaths.models.dcgan import DcganCritic as DcganCritic, DcganGenerator as DcganGenerator
 from manypaths.models.mlp import MlpCritic as MlpCritic, MlpGenerator as MlpGenerator
+from manypaths.models.resnet import ResnetCritic as ResnetCritic, ResnetGenerator as ResnetGenerator
+from manypaths.models.sagan import SaganCritic as SaganCritic, SaganGenerator as SaganGenerator
 from manypaths.objectives.minimax import Minimax as Minimax
 from manypaths.objectives.non_saturating import NonSaturating as NonSaturating
 from manypaths.optim.averaging.ema import EMA as EMA

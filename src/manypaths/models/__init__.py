@@ -11,5 +11,9 @@ MODELS = Registry(
         "mlp-critic": "mlp:MlpCritic",
         "dcgan-generator": "dcgan:DcganGenerator",
         "dcgan-critic": "dcgan:DcganCritic",
+        "sagan-generator": "sagan:SaganGenerator",
+        "sagan-critic": "sagan:SaganCritic",
+        "resnet-generator": "resnet:ResnetGenerator",
+        "resnet-critic": "resnet:ResnetCritic",
     },
 )
