@@ -48,9 +48,10 @@ def full_gradient(
         return exact
     evaluate = evaluate or game.gradients
     mean: Gradients | None = None
-    for chunk in chunks:
+    for chunk, last in _marked(chunks):
         weight = 1.0 if equal else float(len(chunk))
-        part = evaluate(chunk, names, moves_buffers=moves_buffers and mean is None)
+        # Moved buffers must not be seen by the other chunks: a spectral norm would differ from one to the next.
+        part = evaluate(chunk, names, moves_buffers=moves_buffers and last)
         total, samples = total + weight, samples + len(chunk)
         if mean is None:
             mean = part
@@ -66,6 +67,16 @@ def full_gradient(
         scale_(mean[name], 1.0 / total)
         mean.losses[name] = mean.losses[name] / total
     return mean, samples
+
+
+def _marked(chunks: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:
+    """Each chunk, and whether it is the last."""
+    rest = iter(chunks)
+    chunk = next(rest, None)
+    while chunk is not None:
+        following = next(rest, None)
+        yield chunk, following is None
+        chunk = following
 
 
 def describe_summands(settled: str, source: Source, batch: int) -> str | None:
