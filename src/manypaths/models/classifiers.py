@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from manypaths.games.pixels import to_float
@@ -78,3 +79,39 @@ class DigitsCnn(Classifier):
             nn.ReLU(),
         )
         self.head = nn.Linear(64, 10)
+
+
+class CifarCnn(Classifier):
+    """A small residual net for 3x32x32, 128 features: 464,170 weights, 20 million multiply-adds an image.
+
+    Convolutions 3x3 of 32, 64 and 128 channels, each with max-pooling, BatchNorm and ReLU; a residual pair of
+    convolutions at 64 channels (8x8) and at 128 (4x4); the maximum over positions. Weights are channels-last, which
+    is faster on a CPU.
+    """
+
+    num_features = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(3, 32, pools=True),
+            *_convolution(32, 64, pools=True),
+            _Residual(*_convolution(64, 64), *_convolution(64, 64)),
+            *_convolution(64, 128, pools=True),
+            _Residual(*_convolution(128, 128), *_convolution(128, 128)),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(128, 10)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class _Residual(nn.Sequential):
+    def forward(self, input: Tensor) -> Tensor:
+        return input + super().forward(input)
+
+
+def _convolution(inputs: int, outputs: int, *, pools: bool = False) -> list[nn.Module]:
+    """Convolution 3x3, BatchNorm and ReLU; pooled before these two, which is cheaper."""
+    pool = [nn.MaxPool2d(2)] if pools else []
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), *pool, nn.BatchNorm2d(outputs), nn.ReLU()]
