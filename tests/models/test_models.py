@@ -247,6 +247,26 @@ def test_refused_labels() -> None:
         MlpGenerator()(z, y)
 
 
+def test_a_conditional_recipe_trains() -> None:
+    from manypaths.recipes.digits import adam
+
+    classes = {f"game.{name}.classes": "10" for name in ("critic", "generator")}
+    recipe = adam().with_({"game.conditional": "true", **classes})
+    training = recipe.build()
+    before = training.game.point()
+    for _ in range(2):
+        training.step()
+    for name, network in training.game.players.items():
+        names = [n for n, _ in network.named_parameters()]
+        assert sum("embed" in n for n in names) == 1
+        moved = [not torch.equal(a, b) for a, b in zip(before[name], training.game.point()[name], strict=True)]
+        assert all(moved), names
+    with pytest.raises(InvalidType, match="labels reach from 0 to 9 and the network has 5 classes"):
+        recipe.with_({"game.critic.classes": "5"}).build()
+    with pytest.raises(InvalidType, match="MlpCritic got labels and has no classes: expected classes=10"):
+        recipe.with_({"game.critic.classes": "none"}).build()
+
+
 def test_any_module_of_the_user_s_plays(tmp_path, monkeypatch) -> None:
     from manypaths.recipes.digits import adam
     from manypaths.run.recipe import Recipe

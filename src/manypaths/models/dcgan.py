@@ -29,7 +29,7 @@ _DOWN = {
 
 
 class DcganGenerator(Conditional):
-    """Latents (N, latent) to images (N, channels, size, size) in (-1, 1).
+    """DCGAN: latents (N, latent) to images (N, channels, size, size) in (-1, 1).
 
     Transposed convolutions with normalisation and ReLU between; convolutions have biases where ``norm`` is ``none``.
     With the defaults and 3 channels at 32 and 64 pixels:
@@ -73,7 +73,7 @@ class DcganGenerator(Conditional):
 
 
 class DcganCritic(ProjectionCritic):
-    """Images (N, channels, size, size) to scores (N,).
+    """DCGAN: images (N, channels, size, size) to scores (N,).
 
     Convolutions with LeakyReLU 0.2 between, normalised from the second to the last but one; ``spectral`` divides every
     weight by its spectral norm instead. Convolutions have biases where ``norm`` is ``spectral`` or ``none``. With the

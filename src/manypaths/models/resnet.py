@@ -57,7 +57,7 @@ class DownBlock(nn.Module):
 
 
 class ResnetGenerator(Conditional):
-    """Latents (N, latent) to images (N, channels, size, size) in (-1, 1).
+    """Residual, deep: latents (N, latent) to images (N, channels, size, size) in (-1, 1).
 
     A linear layer to ``width`` channels at 4x4, one residual block with BatchNorm per doubling, then BatchNorm, ReLU,
     convolution 3x3, tanh; weights start Xavier-uniform. With the defaults 4,079,363 weights at 32 pixels, in the layout
@@ -92,7 +92,7 @@ class ResnetGenerator(Conditional):
 
 
 class ResnetCritic(ProjectionCritic):
-    """Images (N, channels, size, size) to scores (N,).
+    """Residual, deep: images (N, channels, size, size) to scores (N,).
 
     Residual blocks of ``width`` channels with spectral norm, the first of which halve the pixels down to 8x8 and the
     last two of which keep them, then ReLU, the mean over pixels, and a linear layer; every weight has spectral norm.

@@ -18,7 +18,7 @@ _FACTORS = {32: (1, 2, 4), 64: (1, 2, 4, 8)}
 
 
 class SaganGenerator(Conditional):
-    """Latents (N, latent) to images (N, channels, size, size) in (-1, 1).
+    """SAGAN, shallow: latents (N, latent) to images (N, channels, size, size) in (-1, 1).
 
     Transposed convolutions 4x4 with spectral norm, BatchNorm and ReLU; self-attention after the last two of them; a
     last one without spectral norm, and tanh. This is the layout of the SVRE authors' code (z 128, hinge loss), which
@@ -62,7 +62,7 @@ class SaganGenerator(Conditional):
 
 
 class SaganCritic(ProjectionCritic):
-    """Images (N, channels, size, size) to scores (N,).
+    """SAGAN, shallow: images (N, channels, size, size) to scores (N,).
 
     Convolutions 4x4 with spectral norm and LeakyReLU 0.1; self-attention from the third on; a last one without
     spectral norm: the layout of the SVRE authors' code. With the defaults:

@@ -1,1 +1,1 @@
-"""Public checks: closed forms, and conformance of anyone's own rules, oracles, objectives and penalties."""
+"""Public checks: closed forms, and conformance of anyone's own rules, oracles, objectives, penalties and networks."""
