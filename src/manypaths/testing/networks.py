@@ -93,7 +93,8 @@ def _check_labels(network: nn.Module, data: Tensor, found: Tensor, classes: int)
 
 def _check_second_derivative(critic: nn.Module, data: Tensor, label: list[Tensor]) -> None:
     """The gradient of E ||grad_x s||, in the weights: against plain autograd, and against finite differences."""
-    weights, of_data = list(critic.parameters()), _Of(critic, label)
+    weights: list[Tensor] = list(critic.parameters())
+    of_data = _Of(critic, label)
     buffers = [b.clone() for b in critic.buffers()]
     ours = norms(input_gradients(of_data, data)).mean()
     assert all(map(torch.equal, buffers, critic.buffers())), "the penalty's pass moved buffers"
@@ -156,7 +157,7 @@ def _tensors(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
 
 
-def _grad(value: Tensor, weights: list[nn.Parameter]) -> list[Tensor]:
+def _grad(value: Tensor, weights: list[Tensor]) -> list[Tensor]:
     found = torch.autograd.grad(value, weights, allow_unused=True)
     return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
 
