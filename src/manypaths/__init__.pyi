@@ -29,8 +29,15 @@ from manypaths.models.dcgan import DcganCritic as DcganCritic, DcganGenerator as
 from manypaths.models.mlp import MlpCritic as MlpCritic, MlpGenerator as MlpGenerator
 from manypaths.models.resnet import ResnetCritic as ResnetCritic, ResnetGenerator as ResnetGenerator
 from manypaths.models.sagan import SaganCritic as SaganCritic, SaganGenerator as SaganGenerator
+from manypaths.objectives.hinge import Hinge as Hinge
+from manypaths.objectives.least_squares import LeastSquares as LeastSquares
 from manypaths.objectives.minimax import Minimax as Minimax
 from manypaths.objectives.non_saturating import NonSaturating as NonSaturating
+from manypaths.objectives.relativistic import (
+    RelativisticAverage as RelativisticAverage,
+    RelativisticPaired as RelativisticPaired,
+)
+from manypaths.objectives.wasserstein import Wasserstein as Wasserstein
 from manypaths.optim.averaging.ema import EMA as EMA
 from manypaths.optim.averaging.uniform import Uniform as Uniform
 from manypaths.optim.base import Bases as Bases
@@ -45,9 +52,12 @@ from manypaths.oracles.stored_gradients import StoredGradients as StoredGradient
 from manypaths.oracles.svrg import SVRG as SVRG
 from manypaths.oracles.symplectic import Symplectic as Symplectic
 from manypaths.parts import Part as Part
+from manypaths.penalties.clip import Clip as Clip
 from manypaths.penalties.dragan import Dragan as Dragan
 from manypaths.penalties.interpolated import Interpolated as Interpolated
+from manypaths.penalties.lazy import Lazy as Lazy
 from manypaths.penalties.r1 import R1 as R1
+from manypaths.penalties.r2 import R2 as R2
 from manypaths.rules.alternating import Alternating as Alternating
 from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation as AlternatingExtrapolation
 from manypaths.rules.anchored import Anchored as Anchored

@@ -76,6 +76,7 @@ TABLES = (
     ("games", "SOURCES"),
     ("objectives", "OBJECTIVES"),
     ("penalties", "PENALTIES"),
+    ("penalties", "PROJECTIONS"),
     ("oracles", "ORACLES"),
     ("rules", "RULES"),
     ("optim", "OPTIMISERS"),

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.conditioned import Conditioned
 from manypaths.games.gan_sample import GanSample
 from manypaths.objectives.base import Objective
-from manypaths.penalties.base import Penalty
+from manypaths.penalties.base import Penalty, Projection
 
 
 class Adversarial(Game):
@@ -27,6 +28,7 @@ class Adversarial(Game):
         critic: maps data to scores (logits) of shape (N,).
         objective: what the two scores mean, a pure function of them.
         penalties: critic regularisers, added to its loss.
+        projection: keeps the critic's weights in a set (``Clip``), from construction on.
         conditional: both networks also get the labels, ``generator(latent, label)`` and ``critic(data, label)``.
         couples_samples: overrides what is read off the layers, the objective and the penalties.
     """
@@ -38,12 +40,15 @@ class Adversarial(Game):
         *,
         objective: Objective,
         penalties: Sequence[Penalty] = (),
+        projection: Projection | None = None,
         conditional: bool = False,
         couples_samples: bool | None = None,
     ):
         self.generator, self.critic = generator, critic
         self.objective, self.penalties = objective, tuple(penalties)
         self.players = {"critic": critic, "generator": generator}
+        self.projections = {} if projection is None else {"critic": projection}
+        self.project(self.projections)
         in_critic, in_generator = batch_coupling_layers(critic), batch_coupling_layers(generator)
         self.conditional = conditional
         parts = [self.objective, *self.penalties]
@@ -81,7 +86,7 @@ class Adversarial(Game):
 
     def _critic(self, sample: GanSample) -> nn.Module:
         """The critic as a function of the data alone."""
-        return _Conditioned(self.critic, *self._label(sample)) if self.conditional else self.critic
+        return Conditioned(self.critic, *self._label(sample)) if self.conditional else self.critic
 
     def _label(self, sample: GanSample) -> tuple[Tensor, ...]:
         if not self.conditional:
@@ -113,26 +118,18 @@ class Adversarial(Game):
             buffer.copy_(saved)
 
 
-class _Conditioned(nn.Module):
-    """A critic with its labels filled in, so that penalties see a function of the data."""
-
-    def __init__(self, critic: nn.Module, label: Tensor):
-        super().__init__()
-        self.critic, self.label = critic, label
-
-    def forward(self, data: Tensor) -> Tensor:
-        return self.critic(data, self.label)
-
-
 def scores(critic: nn.Module, data: Tensor) -> Tensor:
-    """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N)."""
+    """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N).
+
+    Those of half precision (autocast) are widened: losses are means, and bfloat16 keeps two digits of one.
+    """
     found = critic(data)
     if found.shape != data.shape[:1]:
         raise InvalidValue(
             f"the critic returned shape {tuple(found.shape)} for a batch of {len(data)}: expected ({len(data)},), "
             "one score per sample; end its forward with .flatten() or .squeeze(-1)"
         )
-    return found
+    return found.float() if found.dtype in (torch.bfloat16, torch.float16) else found
 
 
 def _first_line(error: Any) -> str:

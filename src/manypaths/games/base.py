@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -64,6 +65,8 @@ class Game(ABC):
     players: Mapping[str, nn.Module]
     couples_samples: bool = False
     """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
+    projections: Mapping[str, Callable[[Sequence[Tensor]], None]] = MappingProxyType({})
+    """Player -> what moves its weights, in place, to the nearest point of the set that they are confined to."""
     seeds: tuple[int, ...] | None = None
     """The members' seeds of a stack of games (``Population``); ``None`` for a game alone."""
 
@@ -153,6 +156,16 @@ class Game(ABC):
         """Move the iterate in place; storage survives. With a mask, only those ``members`` of a population move."""
         for name in point if players is None else players:
             copy_(self.parameters(name), point[name], members)
+
+    def project(self, players: Iterable[str]) -> None:
+        """Put the named players' weights back into their sets, in place.
+
+        After every move by the bases, half-steps included (projected extragradient, Korpelevich 1976), and wherever
+        a rule then moves the weights beyond: no gradient is taken outside.
+        """
+        for name in players:
+            if name in self.projections:
+                self.projections[name](self.parameters(name))
 
     @contextlib.contextmanager
     def at(self, point: Point, buffers: list[Tensor] | None = None) -> Iterator[Game]:
@@ -261,9 +274,11 @@ def _seed_of(sample: Any) -> int:
 
 
 def _differentiate(loss: Tensor, parameters: list[nn.Parameter], *, keep: bool) -> list[Tensor | None]:
+    """Outside autocast, which is for forward passes: each backward operation has the dtype of its forward one."""
     if not parameters or not loss.requires_grad:
         return [None] * len(parameters)
-    return owned(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
+    with torch.autocast(loss.device.type, enabled=False):
+        return owned(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
 
 
 def _check_scalar(losses: Mapping[str, Tensor], name: str) -> None:

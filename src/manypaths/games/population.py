@@ -85,6 +85,7 @@ class Population(Game):
             _resolve(self.template, path)
         self.players = {name: Stack([g.players[name] for g in games]) for name in self.template.players}
         self.couples_samples, self.chunk = self.template.couples_samples, chunk
+        self.projections = self.template.projections
         self._losses = _Losses(self.template)
 
     @classmethod

@@ -9,5 +9,10 @@ OBJECTIVES = Registry(
     {
         "minimax": "minimax:Minimax",
         "non-saturating": "non_saturating:NonSaturating",
+        "wasserstein": "wasserstein:Wasserstein",
+        "hinge": "hinge:Hinge",
+        "least-squares": "least_squares:LeastSquares",
+        "relativistic-paired": "relativistic:RelativisticPaired",
+        "relativistic-average": "relativistic:RelativisticAverage",
     },
 )

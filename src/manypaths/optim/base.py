@@ -83,7 +83,10 @@ class Bases(Mapping[str, Optimizer]):
                 raise InvalidValue(f"the base of {name!r} lacks some of its parameters: pass game.parameters({name!r})")
 
     def apply(self, game: Game, gradients: Gradients) -> None:
-        """One ``optimizer.step()`` per player of ``gradients``; parameters without a gradient stay untouched."""
+        """One ``optimizer.step()`` per player of ``gradients``, then the game's projection.
+
+        Parameters without a gradient stay untouched.
+        """
         for name in gradients:
             parameters = game.parameters(name)
             for parameter, gradient in zip(parameters, gradients[name], strict=True):
@@ -97,6 +100,7 @@ class Bases(Mapping[str, Optimizer]):
                 parameter.grad = None
             if before is not None:
                 lerp_([p.detach() for p in parameters], before, 1.0 - self.rates[name])
+        game.project(gradients)
 
     def end_step(self) -> None:
         """A step of the rule is over: schedules advance."""

@@ -1,13 +1,16 @@
-"""The contract of a penalty, and the critic's input gradient, taken once and correctly."""
+"""The contracts of a penalty and of a projection, and the critic's input gradient, taken once and correctly."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from manypaths import fields
 from manypaths.games.gan_sample import GanSample
 
 
@@ -25,6 +28,54 @@ class Penalty(ABC):
     @abstractmethod
     def __call__(self, critic: nn.Module, sample: GanSample, fake: Tensor) -> Tensor:
         """The penalty at the sample's points."""
+
+
+class GradientPenalty(Penalty):
+    """weight * E price(grad_x s(xh)): a price on the critic's slope at some points xh, one per sample.
+
+    Always in the precision of the data: under autocast a squared norm over thousands of pixels, differentiated once
+    more, would keep two digits.
+    """
+
+    weight: float
+
+    @abstractmethod
+    def points(self, sample: GanSample, fake: Tensor) -> Tensor:
+        """Where the slope is taken, (N, ...) like the data."""
+
+    @abstractmethod
+    def price(self, gradients: Tensor) -> Tensor:
+        """What the slopes (N, ...) cost, (N,)."""
+
+    def __call__(self, critic: nn.Module, sample: GanSample, fake: Tensor) -> Tensor:
+        with torch.autocast(sample.real.device.type, enabled=False):
+            points = self.points(sample, fake.to(sample.real.dtype))
+            return self.weight * self.price(input_gradients(critic, points)).mean()
+
+
+@dataclass(frozen=True)
+class ZeroCentred(GradientPenalty):
+    """weight / 2 * E ||grad s(xh)||_2^2."""
+
+    weight: fields.NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    def price(self, gradients: Tensor) -> Tensor:
+        return squared_norms(gradients) / 2
+
+
+class Projection(ABC):
+    """Keeps a player's weights in a set: after every move they are put back to the nearest point of it.
+
+    A constraint and no loss: it has no gradient. It acts in place and on every entry alone, so it holds for the
+    stacked weights of a population too.
+    """
+
+    @abstractmethod
+    def __call__(self, parameters: Sequence[Tensor]) -> None:
+        """Move the parameters into the set, in place."""
 
 
 def input_gradients(critic: nn.Module, data: Tensor) -> Tensor:

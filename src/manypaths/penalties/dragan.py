@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.gan_sample import GanSample
-from manypaths.penalties.base import Penalty, input_gradients, norms
+from manypaths.penalties.base import GradientPenalty, norms
 from manypaths.randomness import counter_normal, counter_uniform
 
 
 @dataclass(frozen=True)
-class Dragan(Penalty):
+class Dragan(GradientPenalty):
     """weight * E (||grad s(xh)||_2 - target)^2 with xh a noisy datum; three noises are in use.
+
+    With the non-saturating objective this is DRAGAN-NS of *Many Paths to Equilibrium*.
 
     - ``"original"`` (the authors' code): xh = x + alpha * 0.5 * std * U[0,1], one alpha ~ U[0,1] per sample;
     - ``"compare-gan"``: xh = x + std * (U[0,1] - 0.5), clipped to the data range [-1, 1];
@@ -37,11 +39,10 @@ class Dragan(Penalty):
     def couples_samples(self) -> bool:  # type: ignore[override]
         return self.std == "batch"
 
-    def __call__(self, critic: nn.Module, sample: GanSample, fake: Tensor) -> Tensor:
-        return self.weight * (norms(input_gradients(critic, self.around(sample))) - self.target).square().mean()
+    def price(self, gradients: Tensor) -> Tensor:
+        return (norms(gradients) - self.target).square()
 
-    def around(self, sample: GanSample) -> Tensor:
-        """The noisy data xh."""
+    def points(self, sample: GanSample, fake: Tensor) -> Tensor:
         x, shape = sample.real, sample.real.shape[1:]
         std = x.std() if self.std == "batch" else self.std
         if self.noise == "gaussian":

@@ -53,6 +53,7 @@ class AlternatingExtrapolation(Rule):
         here = game.point([name, *others])
         for other in others:
             add_(list(game.parameters(other)), self._ahead[other])
+        game.project(others)
         gradients = oracle(game, oracle.draw(), (name,), moves_buffers=moves_buffers)
         game.move_to(here, others)
         bases.apply(game, gradients)

@@ -78,6 +78,7 @@ class Anchored(Rule):
         bases.apply(game, gradients)
         for name, vector in towards.items():
             add_(list(game.parameters(name)), vector)
+        game.project(towards)
 
     def state_dict(self) -> dict[str, Any]:
         return {"anchor": dict(self._anchor), "moves": dict(self._moves)}

@@ -67,6 +67,7 @@ class Extragradient(Rule):
         """w_{t+1/2} = w_t + c (w' - w_t), with w' where the base's own step led."""
         for name, weights in start.items():
             lerp_(game.parameters(name), weights, 1.0 - self.extrapolation)
+        game.project(start)
 
     def _update_gradients(self, game: Game, oracle: Oracle, sample: Any, start: Point) -> Gradients:
         if self.at == "joint":

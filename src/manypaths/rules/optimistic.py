@@ -48,6 +48,7 @@ class Optimistic(Rule):
             for name, update in updates.items():
                 add_(update, start[name], -1.0)
             self._correct({name: list(game.parameters(name)) for name in updates}, updates)
+            game.project(updates)
         return StepInfo(gradients.losses)
 
     def _correct(self, target: Mapping[str, list[Tensor | None]], now: Remembered) -> None:
