@@ -21,8 +21,8 @@ def seed_for(seed: int, *purpose: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _MASK
 
 
-# What torch.compiler.assume_constant_result sets (that imports the compiler, three seconds for those who never compile):
-# a compiled loss holds the number instead of breaking its graph at the hash.
+# What torch.compiler.assume_constant_result sets (it imports the compiler, seconds for those who never compile): a
+# compiled loss holds the number instead of breaking its graph at the hash.
 seed_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 

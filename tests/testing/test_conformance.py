@@ -36,7 +36,7 @@ from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
-from manypaths.testing import conformance
+from manypaths.testing import conformance, losses
 
 ORDER = ("critic", "generator")
 REQUIRED = {"order": lambda: ORDER, "inner": PastExtragradient}
@@ -147,18 +147,18 @@ def test_importance_variants() -> None:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objectives(name) -> None:
-    conformance.check_objective(OBJECTIVES[name]())
+    losses.check_objective(OBJECTIVES[name]())
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties(name) -> None:
-    conformance.check_penalty(PENALTIES[name]())
+    losses.check_penalty(PENALTIES[name]())
 
 
 @pytest.mark.parametrize("noise", ["original", "compare-gan", "gaussian"])
 @pytest.mark.parametrize("std", ["batch", 0.7])
 def test_dragan_variants(noise, std) -> None:
-    conformance.check_penalty(PENALTIES["dragan"](noise=noise, std=std))
+    losses.check_penalty(PENALTIES["dragan"](noise=noise, std=std))
 
 
 def test_a_game_is_pure() -> None:
@@ -244,4 +244,4 @@ class _GlobalNoise(Penalty):
 
 def test_a_penalty_with_global_noise_is_caught() -> None:
     with pytest.raises(AssertionError, match=r"draw noise from sample\.seed"):
-        conformance.check_penalty(_GlobalNoise())
+        losses.check_penalty(_GlobalNoise())

@@ -47,8 +47,7 @@ def _on_the_line(p: Tensor, points: Tensor | None) -> Tensor:
     if points is None:
         raise InvalidValue("Wasserstein needs the places of the atoms: expected points on the line, ascending, (K,)")
     if points.shape != p.shape or (points.diff() <= 0).any():
-        shape = tuple(points.shape)
         raise InvalidValue(
-            f"points has shape {shape} for {tuple(p.shape)} masses: expected as many, in ascending order"
+            f"points of shape {tuple(points.shape)} for {tuple(p.shape)} masses: expected as many, in ascending order"
         )
     return points

@@ -1,4 +1,4 @@
-"""What every rule, oracle, objective and penalty must do; each check raises ``AssertionError`` in words."""
+"""What every rule and oracle must do; each check raises ``AssertionError`` in words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import full_gradient, summand_batches
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.penalties.base import Penalty
 from manypaths.randomness import generator_for
 from manypaths.rules.base import Rule
 from manypaths.rules.simultaneous import Simultaneous
@@ -171,42 +170,6 @@ def mean_error(game: Game, oracle: Any) -> float:
 def mean_estimate(game: Game, oracle: Oracle) -> Tensor:
     """The exact mean of an oracle's estimate at the current iterate, as one vector."""
     return torch.stack([p * flat(oracle(game, sample)) for p, sample in oracle.outcomes()]).sum(0)
-
-
-def check_objective(objective: Objective) -> None:
-    """Scalars, finite at scores of +-1e4, gradients of the stated shape, zero sum where it says so."""
-    real, fake = (torch.randn(32, generator=generator_for(i, "scores"), dtype=torch.float64) for i in (0, 1))
-    seen = real if objective.generator_sees_real else None
-    for scale in (1.0, 1e4):
-        losses = objective.critic(scale * real, scale * fake), objective.generator(scale * fake, seen)
-        for loss in losses:
-            assert loss.shape == (), f"a loss has shape {tuple(loss.shape)}: expected a scalar"
-            assert torch.isfinite(loss), f"a loss is not finite at scores of about {scale:g}"
-    if objective.zero_sum:
-        leaf = fake.clone().requires_grad_()
-        ours = torch.autograd.grad(objective.critic(real, leaf), leaf)[0]
-        theirs = torch.autograd.grad(objective.generator(leaf, seen), leaf)[0]
-        assert torch.allclose(ours, -theirs, rtol=0, atol=1e-12), "zero_sum is declared, but the gradients differ"
-
-
-def check_penalty(penalty: Penalty) -> None:
-    """Zero on a 1-Lipschitz linear critic where it should be, finite at zero gradient, no buffers moved, pure."""
-    source = small_source()
-    game = small_gan(penalties=(penalty,))
-    sample = source.sample(16)
-    fake = torch.randn(16, 2, generator=generator_for(0, "fake"), dtype=torch.float64)
-    critic = game.players["critic"]
-    calls = critic.get_buffer("calls").clone()
-    first, second = penalty(critic, sample, fake), penalty(critic, sample, fake)
-    assert first.shape == (), f"the penalty has shape {tuple(first.shape)}: expected a scalar"
-    assert torch.equal(first, second), "the same sample gave two values: draw noise from sample.seed"
-    assert torch.equal(calls, critic.get_buffer("calls")), "the penalty moved the critic's buffers"
-    flat_critic = MlpCritic(hidden=(4,)).double()
-    for p in flat_critic.parameters():
-        nn.init.zeros_(p)
-    value = penalty(flat_critic, sample, fake)
-    gradients = torch.autograd.grad(value, list(flat_critic.parameters()), allow_unused=True)
-    assert all(torch.isfinite(g).all() for g in gradients if g is not None), "not differentiable at zero gradient"
 
 
 def check_pure(game: Game, sample: Any) -> None:
