@@ -36,3 +36,11 @@ def finite_sum() -> tuple[Quadratic, IndexSource]:
 def rotation() -> Bilinear:
     """min_x max_y xy."""
     return Bilinear(torch.ones(1, 1, dtype=torch.float64))
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """What takes minutes runs only when it is asked for by name, ``pytest -m slow``."""
+    if "slow" not in config.getoption("markexpr"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: run it with pytest -m slow"))

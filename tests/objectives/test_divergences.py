@@ -44,7 +44,7 @@ P, Q = data(X) * H, fakes(X) * H
 def integral(integrand) -> float:
     """Gauss-Legendre on panels that are cut where the densities cross."""
     inner = X[1:][(P - Q)[1:].sign() != (P - Q)[:-1].sign()]
-    gap = lambda x: float(data(torch.tensor(x)) - fakes(torch.tensor(x)))  # noqa: E731
+    gap = lambda x: float(data(X.new_tensor(x)) - fakes(X.new_tensor(x)))  # noqa: E731
     crossings = [brentq(gap, x - H, x) for x in inner.tolist()]
     cuts = sorted([*range(-12, 13), *crossings])
     nodes, weights = (torch.from_numpy(t) for t in numpy.polynomial.legendre.leggauss(40))
