@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +36,9 @@ def write_atomically(path: Path, contents: bytes | str) -> None:
         file.write(contents.encode() if isinstance(contents, str) else contents)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of writers that were killed."""
+def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+    """Delete the temporary files of writers that were killed: those left alone for so many seconds."""
     for path in folder.glob(f"{_PREFIX}*"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if not older_than or time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()

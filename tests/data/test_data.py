@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from manypaths.data import mnist
 from manypaths.data.digits import Digits
+from manypaths.data.fashion_mnist import FashionMnist
 from manypaths.data.idx import read_idx
 from manypaths.data.mnist import Mnist
 from manypaths.data.synthetic import Ring
@@ -27,6 +27,12 @@ def test_digits() -> None:
     assert int(data.real.max()) == 255
     assert data.labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert len(Digits(split="train").load()) + len(Digits(split="test").load()) == 1797
+    assert Digits().reference() == Digits(), "297 test images are too few for a score"
+    assert Digits(split="train", held_out=300).reference() == Digits(split="test", held_out=300)
+    with pytest.raises(InvalidValue, match="held_out is 3 and split is 'all', every image: expected 'train'"):
+        Digits(held_out=3)
+    with pytest.raises(InvalidValue, match="held_out is 1500: expected fewer than the 1500 images"):
+        Digits(split="train", held_out=1500).load()
 
 
 def test_ring_lies_on_its_circle() -> None:
@@ -93,11 +99,12 @@ def test_download_is_checked_and_atomic(tmp_path, monkeypatch) -> None:
         def read(self):
             return gzip.compress(idx(2))
 
-    monkeypatch.setattr(mnist.urllib.request, "urlopen", lambda *a, **k: Response())
-    with pytest.raises(InvalidValue, match="expected 6bbc9ace"):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: Response())
+    with pytest.raises(InvalidValue, match="expected 6bbc9ace.*nothing was kept"):
         Mnist().load()
-    monkeypatch.setattr(mnist.urllib.request, "urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no route")))
-    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(InvalidValue, match="expected 8d4fb7e6.*nothing was kept"):
+        FashionMnist().load()
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no route")))
     with pytest.raises(MissingData, match=r"could not be downloaded \(no route\): put train-images"):
         Mnist().load()
-    assert not list((tmp_path / "mnist").iterdir())
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Data sets, read into one resident tensor."""
+"""Data sets, read into one tensor: resident, or mapped from a file."""
 
 from manypaths.registry import Registry
 
@@ -9,6 +9,17 @@ DATA_SETS = Registry(
     {
         "digits": "digits:Digits",
         "mnist": "mnist:Mnist",
+        "color-mnist": "color_mnist:ColorMnist",
+        "stacked-mnist": "stacked_mnist:StackedMnist",
+        "fashion-mnist": "fashion_mnist:FashionMnist",
+        "cifar10": "cifar10:Cifar10",
+        "svhn": "svhn:Svhn",
+        "celeba": "celeba:CelebA",
+        "imagenet": "imagenet:ImageNet",
+        "image-folder": "image_folder:ImageFolder",
+        "array": "array:Array",
+        "torch-dataset": "torch_dataset:TorchDataset",
+        "hub": "hub:Hub",
         "ring": "synthetic:Ring",
     },
 )

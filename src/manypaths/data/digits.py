@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,23 +10,42 @@ import torch
 
 from manypaths import fields
 from manypaths.data.base import Data, DataSet
-from manypaths.errors import MissingData
+from manypaths.data.splits import require_held_out, validation_rows
+from manypaths.errors import InvalidValue, MissingData
+
+_TRAIN = 1500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Digits(DataSet):
     """1,797 real 8x8 digits (UCI optical recognition, test part), 17 grey levels scaled to uint8; no network.
 
-    ``train`` is the first 1,500 images in the data set's own order, ``test`` the other 297, by other writers.
+    ``train`` is the first 1,500 images in the data set's own order, ``test`` the other 297, by other writers. Scores
+    compare with all of the images (297 would be too few), unless some are held out: then with ``test``.
+
+    Attributes:
+        split: which images; ``"valid"`` is cut off ``"train"``.
+        held_out: how many of the last of the 1,500 are ``"valid"`` and not ``"train"``.
+        limit: keep only the first images of the split.
     """
 
-    split: Literal["all", "train", "test"] = "all"
+    split: Literal["all", "train", "valid", "test"] = "all"
+    held_out: fields.NonNegativeInt = 0
+    limit: fields.PositiveInt | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)
+        if self.split == "valid":
+            require_held_out(self, self.held_out)
+        if self.split == "all" and self.held_out:
+            raise InvalidValue(f"held_out is {self.held_out} and split is 'all', every image: expected 'train'")
 
     def reference(self) -> Digits:
-        return Digits(split="all")  # 297 held-out images would be too few
+        return dataclasses.replace(self, split="test" if self.held_out else "all", limit=None)
+
+    def validation(self) -> Digits:
+        require_held_out(self, self.held_out)
+        return dataclasses.replace(self, split="valid", limit=None)
 
     def load(self) -> Data:
         try:
@@ -36,5 +56,10 @@ class Digits(DataSet):
             ) from None
         pixels, labels = load_digits(return_X_y=True)
         images = torch.from_numpy(pixels).reshape(-1, 8, 8).mul(255 / 16).round().to(torch.uint8)[:, None]
-        part = {"all": slice(None), "train": slice(0, 1500), "test": slice(1500, None)}[self.split]
-        return Data(images[part], torch.from_numpy(labels).long()[part])
+        whole = Data(images, torch.from_numpy(labels).long())
+        return whole.take(self._rows(len(whole))).take(slice(0, self.limit))
+
+    def _rows(self, count: int) -> slice:
+        if self.split in ("all", "test"):
+            return slice(0 if self.split == "all" else _TRAIN, count)
+        return validation_rows(self.split, self.held_out, _TRAIN)

@@ -98,6 +98,7 @@ class Adversarial(Game):
     @torch.no_grad()
     def check(self, sample: GanSample) -> None:
         """Try both networks on a small batch, so that shapes that do not fit are said before training starts."""
+        self._label(sample)  # missing labels are said as such, before either network meets them
         buffers = [b.clone() for b in self.buffers()]
         try:
             fake = self._generate(sample)

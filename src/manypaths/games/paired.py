@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from manypaths.fields import check_arguments
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.pixels import Pixels, to_float
 from manypaths.games.source import FiniteSource
-from manypaths.randomness import generator_for, seed_for
+from manypaths.randomness import counter_uniform, generator_for, seed_for
 
 
 class PairedSource(FiniteSource):
@@ -35,6 +36,8 @@ class PairedSource(FiniteSource):
         order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
         pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
             code, under a tanh generator).
+        flip: mirror each image left to right with probability 1/2, by a coin that is a function of the sample's seed:
+            the same summand is the same image at two points, until its seed is drawn anew.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class PairedSource(FiniteSource):
         redraw: Literal["refresh", "never", "traversal"] = "refresh",
         order: Literal["independent", "shuffled"] = "independent",
         pixels: Pixels = "symmetric",
+        flip: bool = False,
         seed: int = 0,
     ):
         check_arguments(PairedSource, locals())
@@ -54,7 +58,10 @@ class PairedSource(FiniteSource):
             raise InvalidValue("there are no data: expected at least one")
         if labels is not None and len(labels) != len(real):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
+        if flip and real.ndim != 4:
+            raise InvalidType(f"flip is True and the data have shape {tuple(real.shape)}: expected images (N, C, H, W)")
         self.pixels: Pixels = pixels
+        self.flip = flip
         self.real, self.labels, self.latent = real, labels, latent
         self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
         self.count = len(real)
@@ -86,7 +93,8 @@ class PairedSource(FiniteSource):
     ) -> tuple[type[GanSample], dict[str, Tensor]] | None:
         """One look into the data that all sources share; latents and seeds are each source's own."""
         first = sources[0]
-        if any(s.real is not first.real or s.labels is not first.labels or s.pixels != first.pixels for s in sources):
+        same = (first.pixels, first.flip)
+        if any(s.real is not first.real or s.labels is not first.labels or (s.pixels, s.flip) != same for s in sources):
             return None
         latents, seeds = (
             torch.stack([own[i] for own, i in zip(owns, index, strict=True)])
@@ -133,6 +141,8 @@ class PairedSource(FiniteSource):
         index = index.to(self.real.device)
         label = None if self.labels is None else self.labels[index]
         real = to_float(self.real[index], self.pixels)
+        if self.flip:
+            real = flipped(real, seeds.to(real.device))
         return GanSample(real, latent.to(real.device, floating(real)), seeds.to(real.device), label)
 
     def _infinite(self, what: str) -> InvalidType:
@@ -162,18 +172,37 @@ def floating(real: Tensor) -> torch.dtype:
     return real.dtype if real.is_floating_point() else torch.get_default_dtype()
 
 
+def flipped(images: Tensor, seeds: Tensor) -> Tensor:
+    """Images (..., C, H, W) mirrored left to right with probability 1/2, by the coin of their seed (...)."""
+    coins = counter_uniform(seeds.flatten(), (), "flip").reshape(seeds.shape) < 0.5
+    return torch.where(coins[..., None, None, None], images.flip(-1), images)
+
+
 def stack_dataset(dataset: Any) -> tuple[Tensor, Tensor | None]:
-    """All items of a torch ``Dataset`` as one tensor, and the labels where items are (tensor, label) pairs."""
-    if isinstance(dataset, Tensor):
-        return dataset, None
+    """All items of a torch ``Dataset`` as one tensor, and the labels where items are (image, label) pairs.
+
+    Items are tensors, NumPy arrays (kept in their layout) or pictures of Pillow's, which become uint8 (C, H, W). A
+    tensor or an array is taken as the stack.
+    """
+    if isinstance(dataset, (Tensor, np.ndarray)):
+        return torch.as_tensor(dataset), None
     if not hasattr(dataset, "__len__"):
         raise InvalidType(f"{type(dataset).__name__} has no length: from_dataset needs a map-style dataset")
+    if len(dataset) < 1:
+        raise InvalidValue(f"{type(dataset).__name__} is empty: expected at least one item")
     items = [dataset[i] for i in range(len(dataset))]
     pairs = all(isinstance(item, (tuple, list)) for item in items)
-    data = [item[0] if pairs else item for item in items]
-    if not all(isinstance(d, Tensor) for d in data):
-        raise InvalidType(f"items are {type(data[0]).__name__}: expected tensors (add a transform to the data set)")
+    data = [_as_tensor(item[0] if pairs else item) for item in items]
     if len({tuple(d.shape) for d in data}) > 1:
         raise InvalidValue("items differ in shape: expected one shape (resize them in the data set's transform)")
     labels = [torch.as_tensor(item[1]) for item in items if pairs and len(item) > 1]
     return torch.stack(data), torch.stack(labels) if labels else None
+
+
+def _as_tensor(item: Any) -> Tensor:
+    if isinstance(item, (Tensor, np.ndarray)):
+        return torch.as_tensor(item)
+    if hasattr(item, "getbands"):  # a picture, without importing Pillow
+        pixels = torch.from_numpy(np.array(item.convert("L" if item.mode in ("1", "L") else "RGB")))
+        return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+    raise InvalidType(f"items are {type(item).__name__}: expected tensors (add a transform to the data set)")

@@ -16,6 +16,7 @@ from manypaths.games.base import Sample
 from manypaths.randomness import generator_for
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch.utils.data import DataLoader, Dataset
 
 
@@ -95,10 +96,12 @@ class Source(ABC):
         )
 
     @staticmethod
-    def from_dataset(dataset: Dataset[Any] | Tensor, *, latent: int, seed: int = 0, **options: Any) -> Source:
-        """A finite source from a torch ``Dataset`` of tensors or (tensor, label) pairs, or from one tensor.
+    def from_dataset(
+        dataset: Dataset[Any] | Tensor | np.ndarray, *, latent: int, seed: int = 0, **options: Any
+    ) -> Source:
+        """A finite source from a torch ``Dataset`` of images or (image, label) pairs, from one tensor or one array.
 
-        The data become one resident tensor; see ``PairedSource`` for the options.
+        Images are tensors, arrays or pictures; they become one resident tensor. See ``PairedSource`` for the options.
         """
         from manypaths.games.paired import PairedSource, stack_dataset
 

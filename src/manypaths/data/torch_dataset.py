@@ -1,0 +1,62 @@
+"""A torch ``Dataset`` of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from manypaths import fields
+from manypaths.data.base import Data
+from manypaths.data.splits import HashedSplits
+from manypaths.data.stored import RESIDENT_BYTES, gigabytes
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.paired import stack_dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchDataset(HashedSplits):
+    """A map-style torch ``Dataset`` by name, of uint8 images (C, H, W) or pictures, alone or with a label.
+
+    ``dataset`` is a class or function that is called without arguments; put yours into a function that returns the data
+    set. It is read into memory once and must fit: nothing tells whether a Python object still gives the same images.
+
+    Attributes:
+        dataset: ``package.module:name``.
+        resident_bytes: above so many bytes it is refused.
+    """
+
+    dataset: str
+    resident_bytes: fields.NonNegativeInt = RESIDENT_BYTES
+
+    def load(self) -> Data:
+        dataset = _made(self.dataset)
+        if not hasattr(dataset, "__len__"):
+            raise InvalidType(f"{self.dataset} has no length: expected a map-style data set")
+        rows = self.rows(len(dataset))
+        first, _ = stack_dataset([dataset[int(rows[0])]])
+        if first.dtype != torch.uint8 and first.ndim > 2:
+            raise InvalidType(
+                f"{self.dataset} gives {first.dtype} of shape {tuple(first.shape[1:])}: expected uint8 images "
+                "(C, H, W) or pictures (leave out ToTensor, which makes floats)"
+            )
+        if (size := len(rows) * math.prod(first.shape[1:])) > self.resident_bytes:
+            raise InvalidValue(
+                f"{self.dataset} takes {gigabytes(size)}: expected at most resident_bytes, "
+                f"{gigabytes(self.resident_bytes)}; write the images to an .npy file once and use 'array', "
+                "which is mapped"
+            )
+        real, labels = stack_dataset([dataset[i] for i in rows.tolist()])
+        return Data(real, None if labels is None else labels.flatten().to(torch.int64))
+
+
+def _made(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        target = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidValue(f"dataset is {name!r}: expected package.module:name ({error})") from error
+    return target()
