@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import weakref
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,31 +69,45 @@ def _npy(path: Path) -> dict[str, StoredArray]:
 def _npz(path: Path) -> dict[str, StoredArray]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
-    return {name.removesuffix(".npy"): _member(path, name) for name in names}
+    members = {name.removesuffix(".npy"): _Member(path, name) for name in names}
+    return {name: StoredArray(member.shape, member.read) for name, member in members.items()}
 
 
-def _member(path: Path, name: str) -> StoredArray:
+class _Member:
     """An array inside an npz archive, streamed: rows that are asked for in ascending order are unpacked once."""
-    stream = cast(Any, zipfile.ZipFile(path).open(name))  # noqa: SIM115 (open as long as the array lives)
-    version = np.lib.format.read_magic(stream)
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in header:
-        raise InvalidValue(f"{path}: {name} has the npy version {version}: expected 1.0 or 2.0")
-    shape, fortran, dtype = header[version](stream)
-    if fortran and len(shape) > 1:
-        raise InvalidValue(f"{path}: {name} is stored column by column: expected C order")
-    if dtype.hasobject:
-        raise InvalidValue(f"{path}: {name} holds Python objects: expected numbers")
-    start_of_data, row = stream.tell(), dtype.itemsize * math.prod(shape[1:])
 
-    def read(start: int, stop: int) -> Tensor:
-        stream.seek(start_of_data + start * row)
-        raw = stream.read((stop - start) * row)
+    def __init__(self, path: Path, name: str):
+        self.where, self._path, self._name = f"{path}: {name}", path, name
+        self._stream: Any = None
+        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+            stream = cast(Any, file)
+            version = np.lib.format.read_magic(stream)
+            header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            if version not in header:
+                raise InvalidValue(f"{self.where} has the npy version {version}: expected 1.0 or 2.0")
+            self.shape, fortran, self._dtype = header[version](stream)
+            self._start = stream.tell()
+        if (fortran and len(self.shape) > 1) or self._dtype.hasobject:
+            raise InvalidValue(f"{self.where} holds Python objects or is stored by columns: expected numbers by rows")
+
+    def read(self, start: int, stop: int) -> Tensor:
+        row = self._dtype.itemsize * math.prod(self.shape[1:])
+        try:
+            raw = self._bytes(self._start + start * row, (stop - start) * row)
+        except (zlib.error, zipfile.BadZipFile, EOFError) as error:
+            raise InvalidValue(f"{self.where} is damaged ({error}): fetch it again") from error
         if len(raw) != (stop - start) * row:
-            raise InvalidValue(f"{path}: {name} ends at byte {start * row + len(raw)}: expected {shape[0] * row}")
-        return torch.from_numpy(np.frombuffer(bytearray(raw), dtype).reshape(stop - start, *shape[1:]))
+            raise InvalidValue(f"{self.where} ends in row {start + len(raw) // row}: expected {self.shape[0]} rows")
+        return torch.from_numpy(np.frombuffer(bytearray(raw), self._dtype).reshape(stop - start, *self.shape[1:]))
 
-    return StoredArray(shape, read)
+    def _bytes(self, start: int, count: int) -> bytes:
+        if self._stream is None:
+            opened = contextlib.ExitStack()
+            archive = opened.enter_context(zipfile.ZipFile(self._path))
+            self._stream = opened.enter_context(archive.open(self._name))
+            weakref.finalize(self, opened.close)
+        self._stream.seek(start)
+        return self._stream.read(count)
 
 
 def _pt(path: Path) -> dict[str, StoredArray]:

@@ -50,7 +50,10 @@ class ColorMnist(OfficialSplits):
 
 
 def _painted(digits: Tensor, ground: Tensor, ink: Tensor) -> Tensor:
-    """Mix the two colours (N, 3) by the ink (N, 1, H, W), in whole numbers: the same on every machine."""
-    amount = digits.to(torch.int32)
-    low, high = (colour.to(torch.int32)[:, :, None, None] for colour in (ground, ink))
-    return ((low * (255 - amount) + high * amount + 127) // 255).to(torch.uint8)
+    """Mix the two colours (N, 3) by the ink (N, 1, H, W).
+
+    The numerator is exact in float32 and the quotient never near a half (255 is odd), so every machine rounds alike.
+    """
+    amount = digits.to(torch.float32)
+    low, high = (colour.to(torch.float32)[:, :, None, None] for colour in (ground, ink))
+    return (low * (255 - amount) + high * amount).div_(255).round_().to(torch.uint8)

@@ -81,6 +81,9 @@ class Pictures(Images):
 
     def about(self, rows: Tensor) -> About:
         """The headers alone: every picture opens, all are of one kind and, without a ``size``, of one size."""
+        if self.exact is not None:  # known; ``read`` refuses what differs
+            kind, (width, height) = self.exact
+            return About((1 if kind == "grey" else 3, height, width), self.note())
         first: tuple[Item, Kind, tuple[int, int]] | None = None
         for block in rows.split(BLOCK):
             start, stop = int(block[0]), int(block[-1]) + 1
@@ -107,6 +110,9 @@ class Pictures(Images):
 
     def _decoded(self, item: Item) -> Tensor:
         with opened(item) as image:
+            if self.exact is not None and (found := (kind_of(image, item), image.size)) != self.exact:
+                expected, got = (f"{kind}, {_by(size)}" for kind, size in (self.exact, found))
+                raise InvalidValue(f"{item.where} is {got}: expected {expected}, as all of {self.name}")
             try:
                 return self.framing.apply(image)
             except _BROKEN as error:
@@ -114,9 +120,6 @@ class Pictures(Images):
 
     def _check(self, item: Item, kind: Kind, size: tuple[int, int], first: tuple[Item, Kind, tuple[int, int]]) -> None:
         other, its_kind, its_size = first
-        if self.exact is not None and (kind, size) != self.exact:
-            expected = f"{self.exact[0]}, {_by(self.exact[1])}"
-            raise InvalidValue(f"{item.where} is {kind}, {_by(size)}: expected {expected}, as all of {self.name}")
         if self.framing.mode is None and kind != its_kind:
             raise InvalidValue(
                 f"{item.where} is {kind} and {other.where} is {its_kind}: set mode to 'grey' or 'colour' for all of "
