@@ -109,6 +109,18 @@ def test_mistakes_are_one_line_and_nothing_is_left(folder, home, spoil, settings
     assert not list(home.glob("cache/*"))
 
 
+def test_a_conditional_recipe_without_labels_leaves_nothing_behind(folder, home) -> None:
+    from manypaths.parts import Part
+    from manypaths.recipes import RECIPES
+    from manypaths.run.loop import Run
+
+    data = Part(ImageFolder, path=str(folder), size=8, mode="grey")
+    recipe = RECIPES["digits-adam"]().with_({"data": data, "game.conditional": True, "oracle.batch": 4})
+    with pytest.raises(InvalidValue, match="this game is conditional and its source has no labels"):
+        Run(recipe, home / "run")
+    assert not (home / "run").exists()
+
+
 def test_a_stated_mode_takes_both_kinds(folder) -> None:
     grey(folder)
     colour = ImageFolder(path=str(folder), mode="colour").load().real

@@ -10,7 +10,9 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.paired import PairedSource
 from manypaths.games.pixels import to_float, to_uint8
+from manypaths.games.population_source import PopulationSource
 from manypaths.games.source import Source
+from manypaths.randomness import counter_uniform
 
 IMAGES = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -127,6 +129,74 @@ def test_from_loader_draws_resumes_and_refuses() -> None:
         Source.from_loader(DataLoader(IMAGES, batch_size=8), latent=2)
     with pytest.raises(InvalidType, match="cannot be resumed"):
         Source.from_loader(loader(), latent=2).state_dict()
+
+
+def test_a_flip_is_a_function_of_the_seed() -> None:
+    images = torch.arange(40 * 64).reshape(40, 1, 8, 8).remainder(251).to(torch.uint8)
+    plain = PairedSource(images, latent=3)
+    source = PairedSource(images, latent=3, flip=True)
+    index = torch.arange(40)
+    sample, unflipped = source.take(index), plain.take(index).real
+    mirrored = torch.tensor([torch.equal(a, b.flip(-1)) for a, b in zip(sample.real, unflipped, strict=True)])
+    kept = torch.tensor([torch.equal(a, b) for a, b in zip(sample.real, unflipped, strict=True)])
+    assert (mirrored ^ kept).all()
+    assert torch.equal(mirrored, counter_uniform(sample.seed, (), "flip") < 0.5)
+    assert 8 < int(mirrored.sum()) < 32
+    backwards = source.take(index.flip(0))
+    assert torch.equal(backwards.real.flip(0), sample.real), "the same summand is the same image in any batch"
+    source.redraw()
+    assert not torch.equal(source.take(index).real, sample.real), "new seeds, new coins"
+
+
+def test_half_of_fresh_draws_are_flipped() -> None:
+    image = torch.zeros(1, 1, 1, 2, dtype=torch.uint8)
+    image[..., 1] = 255
+    source = PairedSource(image, latent=1, latents="fresh", flip=True)
+    share = float((source.sample(4096).real[:, 0, 0, 0] > 0).double().mean())
+    assert abs(share - 0.5) < 4 * 0.5 / 64
+
+
+def test_without_flips_nothing_is_drawn_otherwise(monkeypatch) -> None:
+    monkeypatch.setattr("manypaths.games.paired.counter_uniform", lambda *a: pytest.fail("asked for a coin"))
+    PairedSource(IMAGES, latent=3).sample(8)
+
+
+def test_flips_are_the_same_in_a_population() -> None:
+    for sources in (
+        [PairedSource(IMAGES, latent=3, seed=s, flip=True) for s in range(3)],
+        [PairedSource(IMAGES, latent=3, seed=s, flip=s == 1) for s in range(3)],
+    ):
+        index = torch.arange(36).reshape(3, 12)
+        together = PopulationSource(sources).take(index).tensors()["real"]
+        assert torch.equal(together, torch.stack([s.take(i).real for s, i in zip(sources, index, strict=True)]))
+
+
+def test_points_have_no_mirror_image() -> None:
+    with pytest.raises(InvalidType, match=r"flip is True and the data have shape \(9, 2\): expected images"):
+        PairedSource(torch.zeros(9, 2), latent=1, flip=True)
+
+
+def test_from_dataset_takes_arrays_and_pictures() -> None:
+    image = pytest.importorskip("PIL.Image")
+    array = IMAGES[:, 0].numpy()
+    pictures = [(image.fromarray(pixels), i) for i, pixels in enumerate(array)]
+    for dataset in (IMAGES.numpy(), [pixels[None] for pixels in array], pictures):
+        sample = Source.from_dataset(dataset, latent=2).take(torch.tensor([5]))
+        assert torch.equal(sample.real, to_float(IMAGES[5:6]))
+    assert sample.label.tolist() == [5]
+    with pytest.raises(InvalidValue, match="list is empty: expected at least one item"):
+        Source.from_dataset([], latent=2)
+
+
+def test_a_conditional_game_without_labels_is_said_before_training() -> None:
+    from manypaths.games.adversarial import Adversarial
+    from manypaths.models.mlp import MlpCritic, MlpGenerator
+    from manypaths.objectives.minimax import Minimax
+
+    generator, critic = MlpGenerator(latent=3, shape=(1, 8, 8)), MlpCritic(shape=(1, 8, 8))
+    game = Adversarial(generator, critic, objective=Minimax(), conditional=True)
+    with pytest.raises(InvalidValue, match="this game is conditional and its source has no labels"):
+        game.check(PairedSource(IMAGES, latent=3).sample(4))
 
 
 def test_a_sample_has_one_leading_dimension() -> None:

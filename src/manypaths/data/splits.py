@@ -110,7 +110,7 @@ class HashedSplits(DataSet):
 
     def reference(self) -> DataSet:
         """The test images; all of the training images where no share is kept for a test."""
-        return dataclasses.replace(self, split="test", limit=None) if self.test else self
+        return dataclasses.replace(self, split="test" if self.test else "train", limit=None)
 
     def validation(self) -> DataSet:
         if not self.valid:
