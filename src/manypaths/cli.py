@@ -107,6 +107,9 @@ def run(
         return
     path = out or home or Path("runs") / chosen.name
     work = Run(chosen, path, resume=resume, command=shlex.join(["manypaths", *sys.argv[1:]]))
+    if not work.processes.writes:
+        status = work.train()
+        raise typer.Exit(_EXITS.get(status.state, 0))
     for note in work.training.notes:
         typer.echo(f"note: {note}", err=True)
     if work.training.oracle.takes_snapshots:
@@ -116,10 +119,10 @@ def run(
     status = work.train([bar])
     typer.echo(f"{status.state} after {status.step} steps{': ' + status.message if status.message else ''}")
     typer.echo(f"run directory: {path}")
-    if status.state == "diverged":
-        raise typer.Exit(3)
-    if status.state == "interrupted":
-        raise typer.Exit(130)
+    raise typer.Exit(_EXITS.get(status.state, 0))
+
+
+_EXITS = {"diverged": 3, "interrupted": 130}
 
 
 def _study_names(incomplete: str) -> list[str]:

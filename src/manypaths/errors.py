@@ -26,6 +26,10 @@ class MissingData(InputError, FileNotFoundError):
     """A data set is not on disk and could not be fetched."""
 
 
+class LostProcess(InputError, RuntimeError):
+    """Another process of a distributed run has ended before this one."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InvalidValue:
     """The error for a name that no table holds, with the nearest name or, failing that, all of them."""
     known = sorted(known)

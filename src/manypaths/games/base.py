@@ -135,6 +135,19 @@ class Game(ABC):
             copy_(self.buffers(), saved)
         return Gradients(by_player, {name: losses[name].detach() for name in names})
 
+    def partial_gradients(
+        self, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
+    ) -> Gradients:
+        """What this process contributes to F(w; sample); ``combine`` makes it F(w; sample).
+
+        For sums of several evaluations, which many processes then reduce once (``Distributed``).
+        """
+        return self.gradients(sample, players, moves_buffers=moves_buffers)
+
+    def combine(self, part: Gradients) -> Gradients:
+        """The mean over the processes of their parts (in place); a game of one process has no other part."""
+        return part
+
     def full_gradients(self, names: tuple[str, ...]) -> tuple[Gradients, int] | None:
         """The field of the whole finite sum in closed form, and its number of summands; ``None`` where a pass over
         the summands is needed."""

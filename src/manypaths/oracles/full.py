@@ -46,7 +46,7 @@ def full_gradient(
     names, total, samples = game.names(players), 0.0, 0
     if evaluate is None and not equal and (exact := game.full_gradients(names)) is not None:
         return exact
-    evaluate = evaluate or game.gradients
+    evaluate = evaluate or game.partial_gradients
     mean: Gradients | None = None
     for chunk, last in _marked(chunks):
         weight = 1.0 if equal else float(len(chunk))
@@ -66,7 +66,7 @@ def full_gradient(
     for name in names:
         scale_(mean[name], 1.0 / total)
         mean.losses[name] = mean.losses[name] / total
-    return mean, samples
+    return game.combine(mean), samples
 
 
 def _marked(chunks: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:

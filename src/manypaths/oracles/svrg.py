@@ -154,12 +154,13 @@ class SVRG(Oracle):
         snapshot = self.snapshot
         if snapshot and reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
             return self._centred(exact, names)
-        now = game.gradients(sample, names, moves_buffers=moves_buffers)
-        if reduced:
-            then = self.at_snapshot(game, sample, reduced)
+        now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
+        if reduced and snapshot:
+            with game.at(snapshot.point, snapshot.buffers):
+                then = game.partial_gradients(sample, reduced)
             for name in reduced:
                 add_(now[name], then[name], -1.0)
-        return self._centred(now, reduced)
+        return self._centred(game.combine(now), reduced)
 
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
         """F_B(w_S), the same mini-batch at the snapshot."""

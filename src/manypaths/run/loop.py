@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from manypaths.errors import InvalidType, InvalidValue
+from manypaths.errors import InvalidType, InvalidValue, LostProcess
 from manypaths.files import write_atomically
 from manypaths.games.paired import PairedSource
 from manypaths.games.pixels import to_uint8
@@ -23,6 +23,7 @@ from manypaths.run.evaluation import evaluated, generate, latents
 from manypaths.run.export import export_generators, ready
 from manypaths.run.interrupt import Interrupt
 from manypaths.run.pictures import grid_png
+from manypaths.run.processes import join, lost_another
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory, Status
 from manypaths.run.scoring import Scorer
@@ -37,20 +38,22 @@ class Run:
     """
 
     def __init__(self, recipe: Recipe, path: Path, *, resume: bool = False, command: str = "", read_only: bool = False):
-        self.directory = RunDirectory(path)
+        self.processes = join(recipe.device)
+        self.directory = RunDirectory(path, writes=self.processes.writes)
         self.command = command
         recipe = dataclasses.replace(recipe, threads=recipe.threads or torch.get_num_threads())
         if resume:
             recipe = self._agree(recipe)
         elif self.directory.exists():
-            self.directory.create({}, command)  # refuses, before anything is built
+            self.directory.refuse_taken()  # before anything is built
+        self.processes.wait()  # nobody creates the directory before everybody has looked at it
         self.recipe = recipe
         torch.set_num_threads(recipe.threads or 1)
         torch.manual_seed(seed_for(recipe.seed, "global"))
         self.training = recipe.build()
         self.seconds = 0.0
         self._scores: Scorer | None = None
-        if recipe.evaluate_every:
+        if recipe.evaluate_every and self.processes.writes:
             self._scorer()  # a missing net or data set is said before training starts
         if resume:
             self._load(read_only=read_only)
@@ -93,13 +96,17 @@ class Run:
     def train(self, trackers: Sequence[Tracker] = ()) -> Status:
         """Train to the end, to divergence, or to the next Ctrl-C, writing as the recipe says."""
         training = self.training
-        trackers = [*trackers, *tensorboard(self.directory.events, training.steps)]
+        if self.processes.writes:
+            trackers = [*trackers, *tensorboard(self.directory.events, training.steps)]
         self.directory.write_status(Status("running", training.steps))
         try:
             status = self._train(trackers)
         except BaseException as error:
-            self.directory.write_status(Status("failed", training.steps, f"{type(error).__name__}: {error}"))
-            raise
+            failure = error
+            if lost_another(error):
+                failure = LostProcess(f"another process of this run has ended; go on with: {self.resume_command()}")
+            self.directory.write_status(Status("failed", training.steps, f"{type(failure).__name__}: {failure}"))
+            raise failure from error
         finally:
             for tracker in trackers:
                 tracker.close()
@@ -125,7 +132,7 @@ class Run:
                     self.draw_samples()
                 if at % recipe.checkpoint_every == 0:
                     self.save()
-                if interrupt.requested and not self.finished():
+                if self.processes.any(interrupt.requested) and not self.finished():
                     self.save()
                     status = Status("interrupted", at, f"go on with: {self.resume_command()}")
         if status is None:
@@ -144,7 +151,7 @@ class Run:
             "seconds": round(self.seconds, 3),
             "loss": {name: float(loss) for name, loss in info.losses.items()},
         }
-        if self._due(self.recipe.evaluate_every):
+        if self._due(self.recipe.evaluate_every) and self.processes.writes:
             row["score"] = self._scorer().row(self.training)
         if self._due(self.recipe.noise_every):
             noise = gradient_noise(self.training.game, self.training.oracle, draws=self.recipe.noise_draws)
@@ -166,7 +173,8 @@ class Run:
         """A grid of fixed latents, by the last iterate and by each average."""
         source = self.training.oracle.source
         if (
-            "generator" not in self.training.game.players
+            not self.processes.writes
+            or "generator" not in self.training.game.players
             or not isinstance(source, PairedSource)
             or source.real.ndim != 4
         ):
@@ -180,12 +188,15 @@ class Run:
     def export(self) -> None:
         """Write the generators as they are evaluated (``manypaths.load``)."""
         source = self.training.oracle.source
+        if not self.processes.writes:
+            return
         if isinstance(source, PairedSource) and "generator" in self.training.game.players:
             export_generators(self.directory, self.training, latent=source.latent, seed=self.recipe.seed)
 
     def save(self) -> None:
         """Checkpoint now."""
-        checkpoint.save(self.directory.checkpoint, self.state_dict())
+        if self.processes.writes:
+            checkpoint.save(self.directory.checkpoint, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -197,7 +208,9 @@ class Run:
 
     def resume_command(self) -> str:
         """The command that goes on where this run stopped."""
-        return shlex.join(["manypaths", "run", str(self.directory.path), "--resume"])
+        start = ["torchrun", "--nproc-per-node", str(self.processes.size), "--no-python"]
+        command = ["manypaths", "run", str(self.directory.path), "--resume"]
+        return shlex.join([*(start if self.processes.size > 1 else []), *command])
 
     # ---- how ------------------------------------------------------------------------------------------------------
 

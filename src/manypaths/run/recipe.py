@@ -18,6 +18,7 @@ from manypaths.data.base import DataSet
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
+from manypaths.games.distributed import Distributed
 from manypaths.games.source import Source
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Bases
@@ -25,6 +26,7 @@ from manypaths.oracles.base import Oracle
 from manypaths.parts import Part
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
+from manypaths.run.processes import processes
 from manypaths.training import Training
 
 OUTPUT_ONLY = (
@@ -176,6 +178,8 @@ class Recipe:
                 game.check(source.sample(oracle.batch if hasattr(oracle, "batch") else 2))
         if set(self.bases) != set(game.players):
             raise InvalidValue(f"bases are for {sorted(self.bases)}: expected one for each of {sorted(game.players)}")
+        if processes().size > 1:
+            game = Distributed(game)
         optimizers = {n: _build_base(self.bases[n], game.parameters(n), f"bases.{n}") for n in game.players}
         return Training(
             game,

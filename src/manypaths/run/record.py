@@ -24,10 +24,13 @@ class Status:
 
 
 class RunDirectory:
-    """``recipe.json``, ``metrics.jsonl`` (append-only, the truth), ``samples/``, ``checkpoint.pt``, ``status.json``."""
+    """``recipe.json``, ``metrics.jsonl`` (append-only, the truth), ``samples/``, ``checkpoint.pt``, ``status.json``.
 
-    def __init__(self, path: Path):
-        self.path = path
+    With ``writes=False`` nothing is written: for the processes of a run that only compute.
+    """
+
+    def __init__(self, path: Path, *, writes: bool = True):
+        self.path, self.writes = path, writes
         self.recipe, self.metrics = path / "recipe.json", path / "metrics.jsonl"
         self.samples, self.checkpoint, self.status = path / "samples", path / "checkpoint.pt", path / "status.json"
         self.command, self.events = path / "command.txt", path / "tensorboard"
@@ -37,19 +40,28 @@ class RunDirectory:
 
     def create(self, recipe: dict[str, Any], command: str) -> None:
         """Start a new directory; refuses one that already holds a run."""
-        if self.exists():
-            raise InvalidValue(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InvalidValue(f"{self.path} exists and is not a run directory: choose another --out")
+        if not self.writes:
+            return
+        self.refuse_taken()
         self.samples.mkdir(parents=True)
         write_atomically(self.command, command + "\n")
         self.write_recipe(recipe)
 
+    def refuse_taken(self) -> None:
+        """Say that a directory holds something already."""
+        if self.exists():
+            raise InvalidValue(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InvalidValue(f"{self.path} exists and is not a run directory: choose another --out")
+
     def write_recipe(self, recipe: dict[str, Any]) -> None:
-        write_atomically(self.recipe, json.dumps(recipe, indent=2) + "\n")
+        if self.writes:
+            write_atomically(self.recipe, json.dumps(recipe, indent=2) + "\n")
 
     def append(self, row: dict[str, Any]) -> None:
         """One row of ``metrics.jsonl``."""
+        if not self.writes:
+            return
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -65,6 +77,8 @@ class RunDirectory:
 
     def rewind(self, step: int) -> None:
         """Drop what was written after ``step``, the step of the checkpoint that a resumed run goes on from."""
+        if not self.writes:
+            return
         for folder in (self.path, self.samples):
             remove_leftovers(folder)
         kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
@@ -75,4 +89,5 @@ class RunDirectory:
                 image.unlink()
 
     def write_status(self, status: Status) -> None:
-        write_atomically(self.status, json.dumps(asdict(status)) + "\n")
+        if self.writes:
+            write_atomically(self.status, json.dumps(asdict(status)) + "\n")

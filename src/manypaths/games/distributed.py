@@ -1,0 +1,111 @@
+"""One game on many processes, each of which evaluates its share of every batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from manypaths.errors import InvalidType
+from manypaths.games.base import Game
+from manypaths.games.vectors import Gradients, present, scale_
+
+
+class Distributed(Game):
+    """A game whose batches are dealt out to the processes of a ``torch.distributed`` group.
+
+        F(w; s) = sum_r (n_r / n) F(w; s_r),
+
+    with s_r the r-th of the equal consecutive shares of the n samples of s. Every process holds the whole game, draws
+    the same samples from the same seeds and takes the same steps, so that any rule, oracle and optimiser works
+    unchanged and nothing but gradients travels: explicitly, because a gradient that ``autograd.grad`` hands out never
+    passes through the hooks of ``DistributedDataParallel``. A full pass reduces once, at its end.
+
+    Where a loss is a mean over independent samples, k processes take the steps of one (to rounding). Where the game
+    ``couples_samples`` the shares are what is coupled: BatchNorm normalises by the statistics of a process's own share;
+    its running statistics are averaged after every evaluation that moves them.
+
+    Args:
+        game: the same on every process, initial weights included.
+        group: the processes; all of them by default.
+    """
+
+    def __init__(self, game: Game, *, group: dist.ProcessGroup | None = None):
+        if not dist.is_initialized():
+            raise InvalidType(
+                "there is no process group: start with torchrun and call torch.distributed.init_process_group first"
+            )
+        if game.seeds is not None:
+            raise InvalidType("a Population is one process's: expected a game alone")
+        self.game, self.group = game, group
+        self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
+        self.players = game.players
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the game offers."""
+        if name.startswith("_") or name == "game":
+            raise AttributeError(name)
+        return getattr(self.game, name)
+
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        return self.game.couples_samples
+
+    @couples_samples.setter
+    def couples_samples(self, value: bool) -> None:
+        self.game.couples_samples = value
+
+    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
+        """Of the whole sample, on every process."""
+        return self.game.losses(sample, players)
+
+    def evaluating(self, sample: Any) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return self.game.evaluating(sample)
+
+    @contextlib.contextmanager
+    def differentiated_twice(self) -> Iterator[None]:
+        with self.game.differentiated_twice():
+            yield
+
+    def share(self, sample: Any) -> tuple[Any, float]:
+        """This process's share of a batch, and what its gradient counts in the mean over the processes."""
+        n = len(sample)
+        first, last = self.rank * n // self.processes, (self.rank + 1) * n // self.processes
+        if first == last:  # fewer samples than processes: evaluated all the same, so that the gradients have a form
+            return sample[:1], 0.0
+        return sample[first:last], (last - first) * self.processes / n
+
+    def partial_gradients(self, sample: Any, players: Any = None, *, moves_buffers: bool = False) -> Gradients:
+        share, weight = self.share(sample)
+        part = self.game.gradients(share, players, moves_buffers=moves_buffers)
+        for name in part:
+            scale_(part[name], weight)
+            part.losses[name] = part.losses[name] * weight
+        if moves_buffers:
+            self._average([b for b in self.buffers() if b.is_floating_point()])
+        return part
+
+    def combine(self, part: Gradients) -> Gradients:
+        losses = [part.losses[name].reshape(1) for name in part]
+        self._average([t for name in part for t in present(part[name])] + losses)
+        for name, loss in zip(part, losses, strict=True):
+            part.losses[name] = loss[0]
+        return part
+
+    def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+        return self.combine(self.partial_gradients(sample, names, moves_buffers=moves_buffers))
+
+    @torch.no_grad()
+    def _average(self, tensors: list[Tensor]) -> None:
+        """The mean over the processes, in place; one message per dtype."""
+        for dtype in dict.fromkeys(t.dtype for t in tensors):
+            alike = [t for t in tensors if t.dtype == dtype]
+            message = torch.cat([t.reshape(-1) for t in alike])
+            dist.all_reduce(message, group=self.group)
+            message /= self.processes
+            parts = message.split([t.numel() for t in alike])
+            torch._foreach_copy_(alike, [p.view(t.shape) for p, t in zip(parts, alike, strict=True)])

@@ -1,0 +1,121 @@
+"""Two processes take the steps of one: fields, trajectories, and what cannot be split."""
+
+from __future__ import annotations
+
+import copy
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from manypaths import (
+    SVRG,
+    Adversarial,
+    Alternating,
+    Distributed,
+    Dragan,
+    Extragradient,
+    Full,
+    MlpCritic,
+    MlpGenerator,
+    NonSaturating,
+    PairedSource,
+    Stochastic,
+    Training,
+    Uniform,
+)
+from manypaths.errors import InvalidType
+
+STEPS = 20
+
+
+def game(norm: bool = False) -> Adversarial:
+    torch.manual_seed(3)
+    generator = MlpGenerator(latent=3, hidden=(8,)).double()
+    if norm:
+        generator.layers.insert(1, nn.BatchNorm1d(8, dtype=torch.float64))
+    critic = MlpCritic(hidden=(8,)).double()
+    return Adversarial(generator, critic, objective=NonSaturating(), penalties=[Dragan(std=0.5)])
+
+
+def source() -> PairedSource:
+    data = torch.randn(30, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return PairedSource(data, latent=3, seed=5)
+
+
+def trained(played, name: str) -> list[torch.Tensor]:
+    oracle, rule, base = {
+        "svre": lambda: (SVRG(source(), batch=7, refresh="svre", every=4, seed=5), Extragradient(), torch.optim.SGD),
+        "batch": lambda: (Full(source(), chunk=8), Extragradient(), torch.optim.SGD),
+        "adam": lambda: (Stochastic(source(), batch=5), Alternating(("critic", "generator")), torch.optim.Adam),
+        "one": lambda: (Stochastic(source(), batch=1), Extragradient(), torch.optim.SGD),
+    }[name]()
+    bases = {player: base(played.parameters(player), lr=0.05) for player in played.players}
+    averages = Uniform(restart=0.5) if name == "svre" else Uniform()
+    training = Training(played, oracle, rule, bases, averages=averages, seed=5)
+    for _ in range(STEPS):
+        info = training.step()
+    found = [p.detach() for player in played.players for p in played.parameters(player)]
+    spent = torch.tensor([float(sum(oracle.evaluations.values()))], dtype=torch.float64)
+    return [*found, spent, torch.stack([loss.double() for loss in info.losses.values()])]
+
+
+NAMES = ("svre", "batch", "adam", "one")
+
+
+def _work(rank: int, address: str, path: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    results = {name: trained(Distributed(game()), name) for name in NAMES}
+    normalised = Distributed(game(norm=True))
+    sample = source().take(torch.arange(10))
+    results["mean"] = [p for name, p in sorted(_flat(normalised.gradients(sample, moves_buffers=True)).items())]
+    results["buffers"] = [b.clone() for b in normalised.buffers()]
+    torch.save(results, f"{path}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _flat(gradients) -> dict[str, torch.Tensor]:
+    return {name: torch.cat([t.reshape(-1) for t in gradients[name]]) for name in gradients}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=2)
+    return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_take_the_steps_of_one(two, name) -> None:
+    alone = trained(game(), name)
+    for rank in range(2):
+        for mine, theirs in zip(alone, two[rank][name], strict=True):
+            assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-10)
+    for first, second in zip(two[0][name], two[1][name], strict=True):
+        assert torch.equal(first, second), "the processes stay together bit for bit"
+
+
+def test_under_batch_norm_each_process_normalises_its_own_share(two) -> None:
+    played, sample = game(norm=True), source().take(torch.arange(10))
+    halves = []
+    for part in (sample[:5], sample[5:]):
+        alone = copy.deepcopy(played)
+        halves.append((_flat(alone.gradients(part, moves_buffers=True)), alone.buffers()))
+    for rank in range(2):
+        expected = [(halves[0][0][name] + halves[1][0][name]) / 2 for name in sorted(halves[0][0])]
+        for mine, theirs in zip(expected, two[rank]["mean"], strict=True):
+            assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)
+        for a, b, found in zip(halves[0][1], halves[1][1], two[rank]["buffers"], strict=True):
+            assert torch.allclose((a + b) / 2 if a.is_floating_point() else a, found, rtol=0.0, atol=1e-14)
+
+
+def test_without_a_process_group() -> None:
+    with pytest.raises(InvalidType, match="there is no process group: start with torchrun"):
+        Distributed(game())
