@@ -56,7 +56,7 @@ class Distributed(Game):
         return self.game.couples_samples
 
     @couples_samples.setter
-    def couples_samples(self, value: bool) -> None:
+    def couples_samples(self, value: bool) -> None:  # type: ignore[override]
         self.game.couples_samples = value
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
