@@ -43,7 +43,7 @@ class Distributed(Game):
             raise InvalidType("a Population is one process's: expected a game alone")
         self.game, self.group = game, group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
-        self.players = game.players
+        self.players, self.projections = game.players, game.projections
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the game offers."""
