@@ -185,18 +185,33 @@ def study(
         raise typer.Exit(1)
 
 
+def _metric_names(incomplete: str) -> list[str]:
+    from manypaths.registry import registries
+
+    return [name for name in registries()["metric"] if name.startswith(incomplete)]
+
+
 @app.command()
 def evaluate(
     directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    samples: Annotated[int, typer.Option(help="Generated images.")] = 5000,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to measure instead of the recipe's metrics, by name (`manypaths list metric`); repeatable.",
+            autocompletion=_metric_names,
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Generated samples.")] = 5000,
     net: Annotated[str | None, typer.Option(help="Feature net; the data set's own CNN by default.")] = None,
     average: Annotated[str | None, typer.Option(help="Only this: `last` or an average's name.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets live (default: $MANYPATHS_DATA).")] = None,
 ) -> None:
-    """Score a run: Inception Score, Frechet distance, label histogram, of its last iterate and of each average.
+    """Score a run, its last iterate and each average, with the recipe's metrics or with those named.
 
-    Writes `evaluation.json`, generated images as `samples-*.npz` and `samples-*.png`, and the generators as
-    safetensors (`manypaths.load`). The feature net is trained on the data set once and cached.
+    By default these are Inception Score, Frechet distance and label histogram. Writes `evaluation.json`, the generated
+    samples as `samples-*.npz` and `samples-*.png`, and the generators as safetensors (`manypaths.load`). The feature
+    net is trained on the data set once and cached.
     """
     from rich.console import Console
     from rich.table import Table
@@ -211,6 +226,8 @@ def evaluate(
     if not (directory / "recipe.json").exists():
         raise InvalidValue(f"{directory} holds no run: expected a directory with a recipe.json")
     recipe = Recipe.read(directory / "recipe.json")
+    if metric:
+        recipe = recipe.with_({"metrics": ",".join(metric)})
     scorer = Scorer(recipe, net=net, samples=samples)
     work = Run.opened(directory)
     rows = evaluate_run(work.directory, work.training, scorer, average)
@@ -220,7 +237,8 @@ def evaluate(
         spread = f" ± {row['deviation']:.3f}" if row["deviation"] is not None else ""
         table.add_row(row["generator"], row["metric"], f"{row['value']:.4f}{spread}")
     Console().print(table)
-    typer.echo(f"{rows[0]['samples']} samples; net: {rows[0]['net']}; reference: {scorer.about}")
+    nets = "; ".join(dict.fromkeys(row["net"] for row in rows if row["net"])) or "none"
+    typer.echo(f"{samples} samples; net: {nets}; reference: {scorer.about}")
 
 
 @app.command()

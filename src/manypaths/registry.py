@@ -83,6 +83,7 @@ TABLES = (
     ("optim.averaging", "AVERAGES"),
     ("models", "MODELS"),
     ("data", "DATA_SETS"),
+    ("metrics", "METRICS"),
 )
 
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from manypaths.data import DATA_SETS
 from manypaths.data.base import Data, DataSet, data_directory
-from manypaths.data.digits import Digits
-from manypaths.data.mnist import Mnist
 from manypaths.errors import InvalidValue, unknown_name
 from manypaths.files import atomic_file, write_atomically
-from manypaths.models.classifiers import Classifier, DigitsCnn, MnistCnn, MnistMlp
+from manypaths.models.classifiers import Classifier
 from manypaths.randomness import generator_for, seed_for
+from manypaths.registry import name_of
 
 
 @dataclass(frozen=True)
 class NetRecipe:
-    """How a feature net is made: Adam with a one-cycle schedule on the training split.
+    """How a feature net is made: Adam with a one-cycle schedule on the training split, nothing augmented.
 
     ``at_least`` is the test accuracy below which the net is refused.
     """
@@ -45,29 +48,43 @@ class FeatureNet:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    make: Callable[[], Classifier]
-    data: Callable[[Any], DataSet]
+class Entry:
+    """A line of the table: a class of ``models.classifiers`` and a data set, both by name and imported when used."""
+
+    classifier: str
+    data: str
     recipe: NetRecipe
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Classifier:
+        """The untrained net."""
+        return getattr(importlib.import_module("manypaths.models.classifiers"), self.classifier)(**self.settings)
+
+    def load(self, split: str) -> Data:
+        """The images and labels of a split."""
+        return DATA_SETS[self.data](split=split).load()
 
 
 NETS = {
-    "mnist-cnn": _Entry(MnistCnn, lambda split: Mnist(split=split), NetRecipe(epochs=4, at_least=0.99)),
-    "mnist-mlp": _Entry(MnistMlp, lambda split: Mnist(split=split), NetRecipe(epochs=8, at_least=0.975, lr=1e-3)),
-    "digits-cnn": _Entry(DigitsCnn, lambda split: Digits(split=split), NetRecipe(epochs=40, at_least=0.93, batch=64)),
+    "mnist-cnn": Entry("MnistCnn", "mnist", NetRecipe(epochs=4, at_least=0.99)),
+    "mnist-mlp": Entry("MnistMlp", "mnist", NetRecipe(epochs=8, at_least=0.975, lr=1e-3)),
+    "digits-cnn": Entry("DigitsCnn", "digits", NetRecipe(epochs=40, at_least=0.93, batch=64)),
+    "color-mnist-cnn": Entry("MnistCnn", "color-mnist", NetRecipe(epochs=4, at_least=0.97), {"channels": 3}),
+    "cifar-cnn": Entry("CifarCnn", "cifar10", NetRecipe(epochs=10, at_least=0.80)),
 }
 
 
 def default_net(data: DataSet) -> str:
     """The net that metrics on this data set use unless another one is named."""
+    data_name = name_of(type(data))
     for name, entry in NETS.items():
-        if type(entry.data("train")) is type(data):
+        if entry.data == data_name:
             return name
-    raise InvalidValue(f"no feature net knows {type(data).__name__}: expected one of {', '.join(NETS)}")
+    raise InvalidValue(f"no feature net is trained on {data_name}: expected --net, one of {', '.join(NETS)}")
 
 
 def feature_net(name: str) -> FeatureNet:
-    """The net of that name, from the cache or trained now (under a minute or two on two cores).
+    """The net of that name, from the cache or trained now, which takes minutes and says so.
 
     The cache, ``<data directory>/feature-nets``, is keyed by name, recipe and the data's checksum, so that a score is
     always made with the net it names.
@@ -75,7 +92,7 @@ def feature_net(name: str) -> FeatureNet:
     if name not in NETS:
         raise unknown_name("feature net", name, NETS)
     entry = NETS[name]
-    train = entry.data("train").load()
+    train = entry.load("train")
     made_of = {"name": name, "data": train.checksum(), "recipe": asdict(entry.recipe)}
     weights = data_directory() / "feature-nets" / f"{name}-{made_of['data']}.pt"
     card = weights.with_suffix(".json")
@@ -87,18 +104,21 @@ def feature_net(name: str) -> FeatureNet:
     return _made(name, entry, train, weights, card, made_of)
 
 
-def _made(name: str, entry: _Entry, train: Data, weights: Path, card: Path, made_of: dict[str, object]) -> FeatureNet:
-    net = _trained(entry, train)
-    accuracy = _accuracy(net, entry.data("test").load())
+def _made(name: str, entry: Entry, train: Data, weights: Path, card: Path, made_of: dict[str, object]) -> FeatureNet:
+    started = time.monotonic()
+    _say(f"training the feature net {name} on {len(train):,} images, once; it will be kept in {weights.parent}")
+    net = _trained(name, entry, train)
+    accuracy = _accuracy(net, entry.load("test"))
     if accuracy < entry.recipe.at_least:
         raise InvalidValue(f"{name} reached a test accuracy of {accuracy:.4f}: expected {entry.recipe.at_least}")
     with atomic_file(weights) as file:
         torch.save(net.state_dict(), file)
     write_atomically(card, json.dumps({**made_of, "accuracy": accuracy}, indent=2) + "\n")
+    _say(f"{name}: test accuracy {accuracy:.4f}, after {time.monotonic() - started:.0f} s")
     return FeatureNet(name, net, accuracy, train.checksum())
 
 
-def _trained(entry: _Entry, data: Data) -> Classifier:
+def _trained(name: str, entry: Entry, data: Data) -> Classifier:
     recipe, labels = entry.recipe, data.labels
     assert labels is not None
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -108,7 +128,8 @@ def _trained(entry: _Entry, data: Data) -> Classifier:
         steps = recipe.epochs * (len(data) // recipe.batch)
         optimizer = torch.optim.Adam(net.parameters(), lr=recipe.lr)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps)
-        for _ in range(recipe.epochs):
+        for epoch in range(recipe.epochs):
+            _say(f"{name}: epoch {epoch + 1} of {recipe.epochs}", passing=True)
             for index in torch.randperm(len(data), generator=order).split(recipe.batch)[: len(data) // recipe.batch]:
                 optimizer.zero_grad()
                 cross_entropy(net(data.real[index]), labels[index]).backward()
@@ -122,3 +143,11 @@ def _accuracy(net: Classifier, data: Data) -> float:
     assert data.labels is not None
     guesses = torch.cat([net(images).argmax(1) for images in data.real.split(500)])
     return float((guesses == data.labels).double().mean())
+
+
+def _say(text: str, *, passing: bool = False) -> None:
+    """A line on standard error; one that passes is overwritten, and left out where nobody watches."""
+    if not passing:
+        print(text, file=sys.stderr, flush=True)
+    elif sys.stderr.isatty():
+        print(text, end="\r", file=sys.stderr, flush=True)

@@ -30,14 +30,14 @@ class Classifier(nn.Module):
 
 
 class MnistCnn(Classifier):
-    """LeNet-like: convolutions 5x5 of 16 and 32 channels with max-pooling, 128 features."""
+    """LeNet-like: convolutions 5x5 of 16 and 32 channels with max-pooling, 128 features; for 28x28 images."""
 
     num_features = 128
 
-    def __init__(self) -> None:
+    def __init__(self, *, channels: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 16, 5, padding=2),
+            nn.Conv2d(channels, 16, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Conv2d(16, 32, 5, padding=2),

@@ -20,6 +20,10 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.distributed import Distributed
 from manypaths.games.source import Source
+from manypaths.metrics.base import SampleMetric
+from manypaths.metrics.frechet import Frechet
+from manypaths.metrics.inception_score import InceptionScore
+from manypaths.metrics.label_histogram import LabelHistogram
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
@@ -39,6 +43,7 @@ OUTPUT_ONLY = (
     "checkpoint_every",
     "evaluate_every",
     "evaluate_samples",
+    "metrics",
 )
 """Settings that do not change a trajectory, only its length and what is written about it."""
 
@@ -69,7 +74,8 @@ class Recipe:
         log_every, noise_every, samples_every, checkpoint_every, evaluate_every: in steps; 0 switches noise, samples
             and scores off.
         noise_draws: mini-batches per measurement of the gradient noise.
-        evaluate_samples: generated images per score.
+        evaluate_samples: generated samples per score.
+        metrics: what scores are, by default those of images on the data set's own net.
     """
 
     name: str
@@ -94,6 +100,7 @@ class Recipe:
     checkpoint_every: fields.PositiveInt = 100
     evaluate_every: fields.NonNegativeInt = 0
     evaluate_samples: fields.PositiveInt = 5000
+    metrics: tuple[Part[SampleMetric], ...] = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram))
 
     def __post_init__(self) -> None:
         for part in ("data", "source", "game", "oracle", "rule"):
@@ -153,7 +160,7 @@ class Recipe:
         self.source.require(("real", "labels"))
         self.oracle.require(("source",))
         self.rule.build()
-        for part in self.averages.values():
+        for part in (*self.averages.values(), *self.metrics):
             part.build()
         for name, part in self.bases.items():
             _try_base(part, f"bases.{name}")

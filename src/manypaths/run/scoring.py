@@ -15,8 +15,9 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
 from manypaths.games.paired import PairedSource
 from manypaths.games.pixels import to_uint8
+from manypaths.metrics.base import Kind, Samples, Score, kind_of
 from manypaths.metrics.feature_nets import FeatureNet, default_net, feature_net
-from manypaths.metrics.scores import Score, image_scores
+from manypaths.registry import name_of
 from manypaths.run.evaluation import evaluated, generate, latents
 from manypaths.run.export import ready
 from manypaths.run.pictures import grid_png
@@ -26,38 +27,55 @@ from manypaths.training import Training
 
 
 class Scorer:
-    """Scores against the data set's held-out images (all of it where nothing is held out), with one feature net."""
+    """The recipe's metrics against the data set's held-out samples (all where nothing is held out).
+
+    Whatever they need is read, trained or refused here, before anything is generated: the reference, the feature net,
+    validation data for metrics that fit something, packages and files.
+    """
 
     def __init__(self, recipe: Recipe, *, net: str | None = None, samples: int = 5000):
-        if samples < 20:
-            raise InvalidValue(f"samples is {samples}: expected at least 20")
-        data = recipe.data.build()
-        self.net: FeatureNet = feature_net(net or default_net(data))
-        self.reference = data.reference().load().real
-        self.about = f"{len(self.reference)} images of {data.reference()}"
         self.recipe, self.samples = recipe, samples
-        try:
-            self.net.net.features(self.reference[:2])
-        except RuntimeError as error:
-            raise InvalidType(f"{self.net.name} does not take images of {type(data).__name__}") from error
+        self.metrics = [part.build() for part in recipe.metrics]
+        if not self.metrics:
+            raise InvalidValue("there are no metrics: expected at least one, for example --set metrics=frechet")
+        for metric in self.metrics:
+            if samples < metric.least:
+                raise InvalidValue(f"samples is {samples}: {name_of(type(metric))} expected at least {metric.least}")
+        data = recipe.data.build()
+        self.reference = data.reference().load().real
+        self.about = f"{len(self.reference)} {self.kind} of {data.reference()}"
+        for metric in self.metrics:
+            metric.prepare(self.kind)
+        self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
+        self.net: FeatureNet | None = None
+        if any(metric.reads_net(self.kind) for metric in self.metrics):
+            self.net = _fitting_net(net or default_net(data), self.reference)
+        elif net is not None:
+            raise InvalidValue(f"net is {net!r}: expected none, for no metric here reads a feature net")
 
-    def images(self, training: Training, which: str) -> Tensor:
-        """``samples`` generated images in uint8, by fixed latents that training never sees."""
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.reference, "the reference")
+
+    def generated(self, training: Training, which: str) -> Tensor:
+        """``samples`` generated images in uint8, or points, by fixed latents that training never sees."""
         source = training.oracle.source
-        if not isinstance(source, PairedSource):
-            raise InvalidType("this run does not train on images: expected a source of images")
+        if not isinstance(source, PairedSource) or "generator" not in training.game.players:
+            raise InvalidType("this run trains no generator on data: expected a GAN on a data set")
         seed = self.recipe.seed
         with evaluated(training, which, latent=source.latent, seed=seed) as generator:
             z = latents(self.samples, source.latent, seed, "scores")
-            return torch.cat([to_uint8(generate(generator, part), source.pixels).cpu() for part in z.split(500)])
+            parts = (generate(generator, part) for part in z.split(500))
+            return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
 
-    def scores(self, images: Tensor) -> list[Score]:
-        return image_scores(images, self.reference, self.net, seed=self.recipe.seed)
+    def scores(self, generated: Tensor) -> list[Score]:
+        samples = Samples(generated, self.reference, self.fitting, self.net, self.recipe.seed)
+        return [score for metric in self.metrics for score in metric(samples)]
 
     def row(self, training: Training) -> dict[str, dict[str, float]]:
         """Which iterate -> metric -> value, for ``metrics.jsonl``."""
         return {
-            which: {score.metric: score.value for score in self.scores(self.images(training, which))}
+            which: {score.metric: score.value for score in self.scores(self.generated(training, which))}
             for which in ready(training)
         }
 
@@ -65,15 +83,26 @@ class Scorer:
 def evaluate(
     directory: RunDirectory, training: Training, scorer: Scorer, only: str | None = None
 ) -> list[dict[str, Any]]:
-    """Score, and write ``evaluation.json``, ``samples-<which>.npz`` and a PNG grid; each file whole or absent."""
+    """Score, and write ``evaluation.json``, ``samples-<which>.npz`` and a grid of images; each file whole or absent."""
     rows = []
     for which in [only] if only else ready(training):
-        images = scorer.images(training, which)
-        write_atomically(directory.path / f"samples-{which}.png", grid_png(images[:100], columns=10))
+        generated = scorer.generated(training, which)
+        if scorer.kind == "images":
+            write_atomically(directory.path / f"samples-{which}.png", grid_png(generated[:100], columns=10))
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, images=images.numpy())
+        np.savez_compressed(buffer, **{scorer.kind: generated.numpy()})
         write_atomically(directory.path / f"samples-{which}.npz", buffer.getvalue())
         about = {"generator": which, "step": training.steps, "reference images": scorer.about}
-        rows += [{**about, **dataclasses.asdict(score)} for score in scorer.scores(images)]
+        rows += [{**about, **dataclasses.asdict(score)} for score in scorer.scores(generated)]
     write_atomically(directory.path / "evaluation.json", json.dumps(rows, indent=2) + "\n")
     return rows
+
+
+def _fitting_net(name: str, reference: Tensor) -> FeatureNet:
+    """The feature net of that name, tried on two images of the reference."""
+    net = feature_net(name)
+    try:
+        net.net.features(reference[:2])
+    except RuntimeError as error:
+        raise InvalidType(f"{name} does not take images of shape {tuple(reference.shape[1:])}") from error
+    return net
