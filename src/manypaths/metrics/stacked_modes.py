@@ -37,8 +37,6 @@ class StackedModes(SampleMetric):
         images, net = samples.generated, feature_net(self.net)
         if images.shape[1] != CHANNELS:
             raise InvalidValue(f"the images have {images.shape[1]} channels: expected 3, a digit in each")
-                f"these images have {images.shape[1]} channels: stacked-modes expected a digit in each of 3"
-            )
         digits = torch.stack([apply(net.net, images[:, i : i + 1]).argmax(1) for i in range(CHANNELS)], dim=1)
         counts = mode_counts(digits)
         protocol = f"{len(images)} samples, each channel labelled by {self.net}, {len(counts)} modes"
