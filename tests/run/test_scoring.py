@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 
 import manypaths
-from manypaths.errors import InvalidValue
+from manypaths.data.base import Data, DataSet
+from manypaths.data.synthetic import Ring
+from manypaths.errors import InputError, InvalidValue
+from manypaths.games.adversarial import Adversarial
 from manypaths.metrics import feature_nets
-from manypaths.metrics.feature_nets import NetRecipe, _Entry
+from manypaths.metrics.base import Samples
+from manypaths.metrics.feature_nets import Entry, NetRecipe
+from manypaths.metrics.transport import Wasserstein
+from manypaths.models.mlp import MlpCritic, MlpGenerator
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.parts import Part
 from manypaths.run.evaluation import evaluated
 from manypaths.run.loop import Run
+from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer, evaluate
 
 
 @pytest.fixture
 def quick_net(tmp_path, monkeypatch) -> None:
-    from manypaths.data.digits import Digits
-    from manypaths.models.classifiers import DigitsCnn
-
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "data"))
-    entry = _Entry(DigitsCnn, lambda split: Digits(split=split), NetRecipe(epochs=3, at_least=0.5))
+    entry = Entry("DigitsCnn", "digits", NetRecipe(epochs=3, at_least=0.5))
     monkeypatch.setitem(feature_nets.NETS, "digits-cnn", entry)
 
 
@@ -39,6 +47,94 @@ def test_evaluate_writes_rows_and_images(tiny, tmp_path, quick_net) -> None:
     assert images.shape == (100, 1, 8, 8)
     assert images.dtype == np.uint8
     assert (tmp_path / "r" / "checkpoint.pt").read_bytes() == before, "evaluating changes no run"
+
+
+def test_the_recipe_and_the_command_line_choose_metrics(tiny, tmp_path, quick_net, monkeypatch, capsys) -> None:
+    from manypaths.cli import main
+
+    recipe = tiny.with_({"metrics": "label-histogram,ms-ssim", "steps": 3})
+    assert Recipe.from_plain(recipe.to_plain()) == recipe
+    assert not recipe.differences(tiny), "what is measured changes no trajectory"
+    Run(recipe, tmp_path / "r").train()
+    run = Run.opened(tmp_path / "r")
+    rows = evaluate(run.directory, run.training, Scorer(run.recipe, samples=70), "last")
+    assert [row["metric"] for row in rows] == ["label entropy", "label total variation", "ms-ssim"]
+    assert rows[2]["net"] == ""
+    arguments = ["evaluate", str(tmp_path / "r"), "--metric", "kid", "--metric", "precision-recall", "--samples", "50"]
+    monkeypatch.setattr("sys.argv", ["manypaths", *arguments, "--average", "ema"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    assert "50 samples; net: digits-cnn, test accuracy" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert [row["metric"] for row in rows][:2] == ["kid (digits-cnn)", "precision (digits-cnn)"]
+    assert all("50" in row["protocol"] or row["samples"] == 50 for row in rows)
+
+
+@dataclass(frozen=True)
+class HeldOut(DataSet):
+    """Three rings: one to train on, one to compare with, one to fit a critic to."""
+
+    seed: int = 0
+
+    def reference(self) -> HeldOut:
+        return HeldOut(seed=1)
+
+    def validation(self) -> HeldOut:
+        return HeldOut(seed=2)
+
+    def load(self) -> Data:
+        return Ring(size=300, seed=self.seed).load()
+
+
+@pytest.fixture
+def plane(tiny) -> Recipe:
+    """A GAN in the plane."""
+    networks = {
+        "generator": Part(MlpGenerator, latent=4, shape=(2,), hidden=(8,)),
+        "critic": Part(MlpCritic, shape=(2,), hidden=(8,)),
+        "objective": Part(NonSaturating),
+    }
+    return dataclasses.replace(tiny, name="plane", data=Part(HeldOut), game=Part(Adversarial, **networks), steps=3)
+
+
+def test_points_are_scored_by_metrics_that_take_points(plane, tmp_path) -> None:
+    chosen = "wasserstein,sliced-wasserstein,precision-recall,wasserstein-critic"
+    recipe = plane.with_({"metrics": chosen, "metrics.3.steps": 5, "evaluate_every": 3, "evaluate_samples": 40})
+    Run(recipe, tmp_path / "r").train()
+    run = Run.opened(tmp_path / "r")
+    rows = evaluate(run.directory, run.training, Scorer(recipe, samples=40), "last")
+    assert [row["metric"] for row in rows][:3] == ["wasserstein", "sliced wasserstein", "precision"]
+    assert rows[-1]["metric"] == "wasserstein critic, last change"
+    points = torch.from_numpy(np.load(tmp_path / "r" / "samples-last.npz")["points"])
+    assert points.shape == (40, 2)
+    assert Wasserstein()(Samples(points, HeldOut(seed=1).load().real))[0].value == rows[0]["value"]
+    assert not list((tmp_path / "r").glob("*.png"))
+    assert np.isfinite([row["value"] for row in rows]).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({}, {}, "inception-score does not take points: expected one of precision-recall, wasserstein-critic, wasse"),
+        ({"metrics": "precision-recall"}, {"samples": 5}, "samples is 5: precision-recall expected at least 6"),
+        ({"metrics": "precision-recall"}, {"net": "mnist-cnn"}, "net is 'mnist-cnn': expected none, for no metric"),
+        ({"metrics": "none"}, {}, "there are no metrics: expected at least one"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_generated(plane, settings, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Scorer(plane.with_(settings), **options)
+
+
+def test_metrics_that_fit_something_need_held_out_data(plane, monkeypatch) -> None:
+    def nothing(self: DataSet) -> DataSet:
+        raise InvalidValue("HeldOut holds nothing out: expected a data set with validation data")
+
+    monkeypatch.setattr(HeldOut, "validation", nothing)
+    Scorer(plane.with_({"metrics": "precision-recall"}))
+    with pytest.raises(InvalidValue, match="holds nothing out"):
+        Scorer(plane.with_({"metrics": "wasserstein-critic"}))
 
 
 def test_scores_along_a_run_do_not_change_it(tiny, tmp_path, quick_net) -> None:
@@ -75,6 +171,7 @@ def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> No
     statistics = {}
     for which in ("last", "ema"):
         with evaluated(run.training, which, latent=4) as generator:
+            assert not generator.training
             statistics[which] = generator.layers[1].running_mean.clone()
             inputs = generator.layers[0](
                 torch.randn(20_000, 4, generator=torch.Generator().manual_seed(1))[..., None, None]
@@ -86,7 +183,6 @@ def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> No
 
 def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, tmp_path, quick_net, monkeypatch) -> None:
     from manypaths.report import page
-    from manypaths.run import scoring
 
     Run(tiny, tmp_path / "r").train()
     run = Run.opened(tmp_path / "r")
@@ -99,7 +195,7 @@ def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, tmp_path, quick
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scoring, "image_scores", interrupted)
+    monkeypatch.setattr(Scorer, "scores", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(run.directory, run.training, scorer)
     monkeypatch.setattr("os.fsync", interrupted)

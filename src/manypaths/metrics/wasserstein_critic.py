@@ -49,8 +49,8 @@ class WassersteinCritic(SampleMetric):
         before, fitted = self.fit(critic, samples.fitting, seen, seed=samples.seed)
         held_out = gap(critic, samples.reference, unseen)
         protocol = (
-            f"fresh {type(critic).__name__} of width {self.width}, WGAN-GP of weight {self.weight:g}, {self.steps} Adam "
-            f"steps, lr {self.lr:g}, batch {self.batch}, fitted to {len(samples.fitting)} real and {len(seen)} generated"
+            f"fresh {type(critic).__name__}, width {self.width}, WGAN-GP, weight {self.weight:g}, {self.steps} steps, "
+            f"Adam, lr {self.lr:g}, batch {self.batch}, fitted to {len(samples.fitting)} real and {len(seen)} generated"
         )
         row = lambda name, value, n, m, more: Score(name, value, None, "", n, m, protocol + more)  # noqa: E731
         fitting = len(seen), len(samples.fitting)
