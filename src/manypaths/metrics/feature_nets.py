@@ -80,7 +80,9 @@ def default_net(data: DataSet) -> str:
     for name, entry in NETS.items():
         if entry.data == data_name:
             return name
-    raise InvalidValue(f"no feature net is trained on {data_name}: expected --net, one of {', '.join(NETS)}")
+    raise InvalidValue(
+        f"no feature net is trained on {data_name}: expected --net, one of {', '.join(NETS)}, or metrics that read none"
+    )
 
 
 def feature_net(name: str) -> FeatureNet:

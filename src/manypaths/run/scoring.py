@@ -42,8 +42,11 @@ class Scorer:
             if samples < metric.least:
                 raise InvalidValue(f"samples is {samples}: {name_of(type(metric))} expected at least {metric.least}")
         data = recipe.data.build()
-        self.reference = data.reference().load().real
-        self.about = f"{len(self.reference)} {self.kind} of {data.reference()}"
+        reference = data.reference().load()
+        self.reference = reference.real
+        self.about = f"{len(reference)} {self.kind} of {data.reference()}"
+        if reference.note:
+            self.about += f"; {reference.note}"
         for metric in self.metrics:
             metric.prepare(self.kind)
         self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
@@ -90,7 +93,8 @@ def evaluate(
         if scorer.kind == "images":
             write_atomically(directory.path / f"samples-{which}.png", grid_png(generated[:100], columns=10))
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{scorer.kind: generated.numpy()})
+        arrays: dict[str, Any] = {scorer.kind: generated.numpy()}
+        np.savez_compressed(buffer, **arrays)
         write_atomically(directory.path / f"samples-{which}.npz", buffer.getvalue())
         about = {"generator": which, "step": training.steps, "reference images": scorer.about}
         rows += [{**about, **dataclasses.asdict(score)} for score in scorer.scores(generated)]
