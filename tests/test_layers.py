@@ -22,7 +22,7 @@ LAYERS = {
     "metrics": [*BELOW, *PIECES, "oracles"],
     "training": [*BELOW, "games", "oracles", "optim", "rules"],
     "run": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
-    "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "run"],
+    "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "run"],
     "studies": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training", "run", "recipes", "testing"],
     "testing": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
     "report": ["errors", "files", "run.record"],

@@ -1,0 +1,166 @@
+"""*Many Paths to Equilibrium*: four games on four data sets, with everything but the game shared.
+
+DCGANs with 64 filters, no BatchNorm in the critic (a per-sample penalty forbids it), batch 64, Adam with learning rate
+2e-4 and betas (0.5, 0.999), penalty weight 10. The paper shows the spread over such settings and not one best run:
+``--set bases.critic.lr=1e-4``, ``--set rule.order=critic,critic,generator``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.optim import Adam
+
+from manypaths.data.base import DataSet
+from manypaths.data.celeba import CelebA
+from manypaths.data.cifar10 import Cifar10
+from manypaths.data.color_mnist import ColorMnist
+from manypaths.data.stacked_mnist import StackedMnist
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.paired import PairedSource
+from manypaths.metrics.frechet import Frechet
+from manypaths.metrics.inception_score import InceptionScore
+from manypaths.metrics.label_histogram import LabelHistogram
+from manypaths.metrics.ms_ssim import MsSsim
+from manypaths.metrics.stacked_modes import StackedModes
+from manypaths.metrics.transport import SlicedWasserstein
+from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.objectives.wasserstein import Wasserstein
+from manypaths.optim.averaging.ema import EMA
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.parts import Part
+from manypaths.penalties.dragan import Dragan
+from manypaths.penalties.interpolated import Interpolated
+from manypaths.rules.alternating import Alternating
+from manypaths.run.recipe import Recipe
+
+_SCORES = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram), Part(MsSsim))
+_GAMES: dict[str, dict[str, Any]] = {
+    "ns": {"objective": Part(NonSaturating), "penalties": ()},
+    "gan-gp": {"objective": Part(NonSaturating), "penalties": (Part(Interpolated, weight=10.0),)},
+    "dragan-ns": {"objective": Part(NonSaturating), "penalties": (Part(Dragan, weight=10.0),)},
+    "wgan-gp": {"objective": Part(Wasserstein), "penalties": (Part(Interpolated, weight=10.0),)},
+}
+_CRITIC_STEPS = {"wgan-gp": 5}
+
+
+def color_mnist_ns() -> Recipe:
+    """NS-GAN on Color MNIST."""
+    return _color_mnist("ns")
+
+
+def color_mnist_gan_gp() -> Recipe:
+    """GAN-GP (the non-saturating game with WGAN-GP's penalty) on Color MNIST."""
+    return _color_mnist("gan-gp")
+
+
+def color_mnist_dragan_ns() -> Recipe:
+    """DRAGAN-NS (the non-saturating game with DRAGAN's penalty) on Color MNIST."""
+    return _color_mnist("dragan-ns")
+
+
+def color_mnist_wgan_gp() -> Recipe:
+    """WGAN-GP, five critic steps per step of the generator, on Color MNIST."""
+    return _color_mnist("wgan-gp")
+
+
+def stacked_mnist_ns() -> Recipe:
+    """NS-GAN on Stacked MNIST, 1,000 modes."""
+    return _stacked_mnist("ns")
+
+
+def stacked_mnist_gan_gp() -> Recipe:
+    """GAN-GP (the non-saturating game with WGAN-GP's penalty) on Stacked MNIST, 1,000 modes."""
+    return _stacked_mnist("gan-gp")
+
+
+def stacked_mnist_dragan_ns() -> Recipe:
+    """DRAGAN-NS (the non-saturating game with DRAGAN's penalty) on Stacked MNIST, 1,000 modes."""
+    return _stacked_mnist("dragan-ns")
+
+
+def stacked_mnist_wgan_gp() -> Recipe:
+    """WGAN-GP, five critic steps per step of the generator, on Stacked MNIST, 1,000 modes."""
+    return _stacked_mnist("wgan-gp")
+
+
+def cifar10_ns() -> Recipe:
+    """NS-GAN on CIFAR-10."""
+    return _cifar10("ns")
+
+
+def cifar10_gan_gp() -> Recipe:
+    """GAN-GP (the non-saturating game with WGAN-GP's penalty) on CIFAR-10."""
+    return _cifar10("gan-gp")
+
+
+def cifar10_dragan_ns() -> Recipe:
+    """DRAGAN-NS (the non-saturating game with DRAGAN's penalty) on CIFAR-10."""
+    return _cifar10("dragan-ns")
+
+
+def cifar10_wgan_gp() -> Recipe:
+    """WGAN-GP, five critic steps per step of the generator, on CIFAR-10."""
+    return _cifar10("wgan-gp")
+
+
+def celeba_ns() -> Recipe:
+    """NS-GAN on CelebA at 64 pixels."""
+    return _celeba("ns")
+
+
+def celeba_gan_gp() -> Recipe:
+    """GAN-GP (the non-saturating game with WGAN-GP's penalty) on CelebA at 64 pixels."""
+    return _celeba("gan-gp")
+
+
+def celeba_dragan_ns() -> Recipe:
+    """DRAGAN-NS (the non-saturating game with DRAGAN's penalty) on CelebA at 64 pixels."""
+    return _celeba("dragan-ns")
+
+
+def celeba_wgan_gp() -> Recipe:
+    """WGAN-GP, five critic steps per step of the generator, on CelebA at 64 pixels."""
+    return _celeba("wgan-gp")
+
+
+def _color_mnist(game: str) -> Recipe:
+    return _recipe("color-mnist", game, Part(ColorMnist), size=28, metrics=_SCORES)
+
+
+def _stacked_mnist(game: str) -> Recipe:
+    return _recipe("stacked-mnist", game, Part(StackedMnist), size=28, metrics=(Part(StackedModes), Part(MsSsim)))
+
+
+def _cifar10(game: str) -> Recipe:
+    return _recipe("cifar10", game, Part(Cifar10), size=32, metrics=_SCORES)
+
+
+def _celeba(game: str) -> Recipe:
+    """Without labels there is no classifier to look through: its scores need no feature net."""
+    return _recipe("celeba", game, Part(CelebA), size=64, metrics=(Part(MsSsim), Part(SlicedWasserstein)))
+
+
+def _recipe(data_name: str, game: str, data: Part[DataSet], *, size: int, metrics: tuple[Part[Any], ...]) -> Recipe:
+    order = ("critic",) * _CRITIC_STEPS.get(game, 1) + ("generator",)
+    return Recipe(
+        name=f"{data_name}-{game}",
+        data=data,
+        source=Part(PairedSource, latent=128, latents="fresh"),
+        game=Part(
+            Adversarial,
+            generator=Part(DcganGenerator, size=size, channels=3, latent=128, width=64),
+            critic=Part(DcganCritic, size=size, channels=3, width=64, norm="none"),
+            **_GAMES[game],
+        ),
+        oracle=Part(Stochastic, batch=64),
+        rule=Part(Alternating, order=order),
+        bases={player: Part(Adam, lr=2e-4, betas=(0.5, 0.999)) for player in ("critic", "generator")},
+        averages={"ema": Part(EMA, decay=0.999)},
+        metrics=metrics,
+        steps=50_000,
+        noise_every=0,
+        samples_every=500,
+        checkpoint_every=500,
+    )
