@@ -42,6 +42,7 @@ def test_one_graph_of_a_batchnorm_critic() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize("kind", CRITICS)
 @pytest.mark.parametrize("name", PENALTIES)
 def test_inductor(name, kind) -> None:
