@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from manypaths.metrics.base import Samples
+from manypaths.metrics.base import SampleSets
 from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import Classifier
 
@@ -53,9 +53,9 @@ def gaussian() -> Callable[..., torch.Tensor]:
 
 
 @pytest.fixture
-def compare(planted) -> Callable[..., Samples]:
-    def make(generated: torch.Tensor, reference: torch.Tensor, **more: object) -> Samples:
+def compare(planted) -> Callable[..., SampleSets]:
+    def make(generated: torch.Tensor, reference: torch.Tensor, **more: object) -> SampleSets:
         net = planted(generated[0].numel()) if generated.ndim == 4 else None
-        return Samples(generated, reference, **{"net": net, **more})
+        return SampleSets(generated, reference, **{"net": net, **more})
 
     return make

@@ -13,7 +13,7 @@ from torch import nn
 
 from manypaths.errors import InputError
 from manypaths.metrics import METRICS, fid, stacked_modes
-from manypaths.metrics.base import SampleMetric, Samples
+from manypaths.metrics.base import SampleMetric, SampleSets
 from manypaths.parts import Part
 from manypaths.registry import lookup
 
@@ -59,11 +59,11 @@ def metric(monkeypatch, planted) -> Callable[[str], SampleMetric]:
 
 
 @pytest.fixture
-def sets(pictures, planted) -> Callable[..., Samples]:
-    def make(shift: int = 0, n: int = 200) -> Samples:
+def sets(pictures, planted) -> Callable[..., SampleSets]:
+    def make(shift: int = 0, n: int = 200) -> SampleSets:
         shape, net = (3, 8, 8), planted(3 * 64)
         real, fitting = pictures(n, 1, shape=shape), pictures(n, 2, shape=shape)
-        return Samples(pictures(n, 3, shift, shape), real, fitting, net, seed=4)
+        return SampleSets(pictures(n, 3, shift, shape), real, fitting, net, seed=4)
 
     return make
 
@@ -97,7 +97,7 @@ def test_equal_sets_are_nearer_than_different_ones(name, metric, sets) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_what_it_does_not_take_is_one_line(name, metric, sets, gaussian) -> None:
-    points = Samples(gaussian(100, 1), gaussian(100, 2), gaussian(100, 3))
+    points = SampleSets(gaussian(100, 1), gaussian(100, 2), gaussian(100, 3))
     wrong = [] if name in POINTS else [lambda: metric(name)(points)]
     wrong += [lambda: metric(name)(sets(n=1))]
     for call in wrong:
@@ -109,8 +109,8 @@ def test_what_it_does_not_take_is_one_line(name, metric, sets, gaussian) -> None
 
 @pytest.mark.parametrize("name", POINTS)
 def test_points_need_no_net(name, metric, gaussian) -> None:
-    near = Samples(gaussian(200, 1), gaussian(200, 2), gaussian(200, 3))
-    far = Samples(gaussian(200, 1, shift=2.0), gaussian(200, 2), gaussian(200, 3))
+    near = SampleSets(gaussian(200, 1), gaussian(200, 2), gaussian(200, 3))
+    far = SampleSets(gaussian(200, 1, shift=2.0), gaussian(200, 2), gaussian(200, 3))
     for a, b in zip(metric(name)(near), metric(name)(far), strict=True):
         assert a.net == ""
         smaller = {key.removesuffix(" (planted-net)"): value for key, value in SMALLER_WHEN_EQUAL.items()}[a.metric]

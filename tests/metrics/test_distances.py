@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.metrics.base import Samples
+from manypaths.metrics.base import SampleSets
 from manypaths.metrics.ms_ssim import MsSsim, level_exponents, mean_similarity
 from manypaths.metrics.precision_recall import PrecisionRecall, overlap
 from manypaths.metrics.transport import SlicedWasserstein, Wasserstein, sliced_wasserstein, wasserstein
@@ -126,7 +126,7 @@ def test_transport_compares_equal_counts_and_says_so(gaussian, compare, monkeypa
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
 def test_the_critic_reads_the_shift_between_two_gaussians(gaussian, shift) -> None:
     """Between shifted copies the soft penalty's optimum is linear with slope 1 + W / (2 weight) = 1, 1.05, 1.1."""
-    samples = Samples(gaussian(8000, 1, shift=shift), gaussian(4000, 2), gaussian(4000, 3), seed=1)
+    samples = SampleSets(gaussian(8000, 1, shift=shift), gaussian(4000, 2), gaussian(4000, 3), seed=1)
     held_out, fitted, change = WassersteinCritic(steps=300, lr=1e-3)(samples)
     assert held_out.value == pytest.approx(shift * (1 + shift / 20), abs=0.1 + 0.05 * shift)
     assert fitted.value == pytest.approx(held_out.value, abs=0.1)  # sampling: 0.03 in each of the two
@@ -140,10 +140,10 @@ def test_the_critic_never_reads_what_it_was_fitted_to(gaussian, monkeypatch) -> 
     monkeypatch.setattr(
         "manypaths.metrics.wasserstein_critic.gap", lambda critic, real, fake: seen.append((real, fake)) or 0.0
     )
-    samples = Samples(gaussian(10, 1), gaussian(20, 2), gaussian(30, 3))
+    samples = SampleSets(gaussian(10, 1), gaussian(20, 2), gaussian(30, 3))
     WassersteinCritic(steps=4)(samples)
     assert [(len(real), len(fake)) for real, fake in seen] == [(30, 5), (30, 5), (20, 5)]
     assert torch.equal(seen[0][1], samples.generated[:5])
     assert torch.equal(seen[2][1], samples.generated[5:])
     with pytest.raises(InvalidType, match="wasserstein-critic needs real samples to fit to"):
-        WassersteinCritic()(Samples(gaussian(10, 1), gaussian(20, 2)))
+        WassersteinCritic()(SampleSets(gaussian(10, 1), gaussian(20, 2)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.metrics.base import Samples
+from manypaths.metrics.base import SampleSets
 from manypaths.metrics.frechet import Frechet, frechet_distance
 from manypaths.metrics.inception_score import InceptionScore, inception_score
 from manypaths.metrics.kid import Kid, kernel_distance
@@ -136,6 +136,6 @@ def test_what_does_not_fit_is_one_line(pictures, gaussian, compare) -> None:
     with pytest.raises(InvalidValue, match="there are 5 samples: expected at least 20"):
         InceptionScore()(compare(pictures(5, 1), pictures(300, 2)))
     with pytest.raises(InvalidType, match="come without a feature net"):
-        Frechet()(Samples(pictures(50, 1), pictures(50, 2)))
+        Frechet()(SampleSets(pictures(50, 1), pictures(50, 2)))
     with pytest.raises(InvalidType, match="frechet does not take points: expected one of precision-recall, wasser"):
         Frechet()(compare(gaussian(50, 1), gaussian(50, 2)))

@@ -16,7 +16,7 @@ from manypaths.data.synthetic import Ring
 from manypaths.errors import InputError, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.metrics import feature_nets
-from manypaths.metrics.base import Samples
+from manypaths.metrics.base import SampleSets
 from manypaths.metrics.feature_nets import Entry, NetRecipe
 from manypaths.metrics.transport import Wasserstein
 from manypaths.models.mlp import MlpCritic, MlpGenerator
@@ -55,6 +55,8 @@ def test_the_recipe_and_the_command_line_choose_metrics(tiny, tmp_path, quick_ne
     recipe = tiny.with_({"metrics": "label-histogram,ms-ssim", "steps": 3})
     assert Recipe.from_plain(recipe.to_plain()) == recipe
     assert not recipe.differences(tiny), "what is measured changes no trajectory"
+    with pytest.raises(InvalidValue, match="unknown metric 'ms-sim': did you mean 'ms-ssim'"):
+        tiny.with_({"metrics": "kid,ms-sim"})
     Run(recipe, tmp_path / "r").train()
     run = Run.opened(tmp_path / "r")
     rows = evaluate(run.directory, run.training, Scorer(run.recipe, samples=70), "last")
@@ -108,7 +110,7 @@ def test_points_are_scored_by_metrics_that_take_points(plane, tmp_path) -> None:
     assert rows[-1]["metric"] == "wasserstein critic, last change"
     points = torch.from_numpy(np.load(tmp_path / "r" / "samples-last.npz")["points"])
     assert points.shape == (40, 2)
-    assert Wasserstein()(Samples(points, HeldOut(seed=1).load().real))[0].value == rows[0]["value"]
+    assert Wasserstein()(SampleSets(points, HeldOut(seed=1).load().real))[0].value == rows[0]["value"]
     assert not list((tmp_path / "r").glob("*.png"))
     assert np.isfinite([row["value"] for row in rows]).all()
 

@@ -42,7 +42,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleSets:
     """The two sets that a metric compares; features are computed once, when a metric first asks for them.
 
     Attributes:
@@ -112,13 +112,13 @@ class Samples:
 
 
 class SampleMetric(ABC):
-    """A metric on samples: a frozen dataclass of its settings, called with ``Samples``, returning rows."""
+    """A metric on samples: a frozen dataclass of its settings, called with ``SampleSets``, returning rows."""
 
     takes: ClassVar[tuple[Kind, ...]] = ("images",)
     """The kinds of samples it is defined on."""
 
     fits: ClassVar[bool] = False
-    """Whether it fits something to real samples of its own (``Samples.fitting``)."""
+    """Whether it fits something to real samples of its own (``SampleSets.fitting``)."""
 
     @property
     def least(self) -> int:
@@ -137,16 +137,16 @@ class SampleMetric(ABC):
             others = ", ".join(name for name, metric in METRICS.items() if kind in metric.takes)
             raise InvalidType(f"{name_of(type(self))} does not take {kind}: expected one of {others} (--metric)")
 
-    def __call__(self, samples: Samples) -> list[Score]:
+    def __call__(self, samples: SampleSets) -> list[Score]:
         self.prepare(samples.kind)
         if len(samples.generated) < self.least:
             raise InvalidValue(f"there are {len(samples.generated)} samples: expected at least {self.least}")
         if self.fits and samples.fitting is None:
-            raise InvalidType(f"{name_of(type(self))} needs real samples to fit to: expected Samples(fitting=...)")
+            raise InvalidType(f"{name_of(type(self))} needs real samples to fit to: expected SampleSets(fitting=...)")
         return self.measure(samples)
 
     @abstractmethod
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         """The scores of samples that were checked."""
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from manypaths import fields
 from manypaths.data.base import DATA_VARIABLE, data_directory
 from manypaths.errors import InvalidType, InvalidValue, MissingData
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score, apply
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 from manypaths.metrics.frechet import frechet_distance
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
@@ -45,7 +45,7 @@ class Fid(SampleMetric):
         if missing := [name for name in ("torch_fidelity", "torchvision") if find_spec(name) is None]:
             raise InvalidType(f"FID needs {' and '.join(missing)}: pip install 'manypaths[fid]'")
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         net = inception(self.file)
         sides = [apply(lambda part: net(_colour(part)), s, chunk=50) for s in (samples.generated, samples.reference)]
         grey = "; grey images repeated in three channels" if samples.generated.shape[1] == 1 else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Frechet(SampleMetric):
     def reads_net(self, kind: Kind) -> bool:
         return True
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         generated, reference = samples.generated_features, samples.reference_features
         value, protocol = frechet_distance(generated, reference), "penultimate features, float64 covariances"
         name = samples.named("frechet")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score, apply
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 from manypaths.randomness import seed_for
 
 
@@ -29,7 +29,7 @@ class InceptionScore(SampleMetric):
     def reads_net(self, kind: Kind) -> bool:
         return True
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         logits = apply(samples.trained_net.net, samples.generated)
         mean, deviation = inception_score(logits, splits=self.splits, seed=samples.seed)
         protocol = f"{self.splits} splits, mean and deviation over them"

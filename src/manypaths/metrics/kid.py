@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 from manypaths.metrics.frechet import Passed
 from manypaths.randomness import seed_for
 
@@ -31,7 +31,7 @@ class Kid(SampleMetric):
     def reads_net(self, kind: Kind) -> bool:
         return True
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         generated, reference = samples.generated_features, samples.reference_features
         size = min(self.subset_size, len(generated), len(reference))
         mean, deviation = kernel_distance(generated, reference, subsets=self.subsets, size=size, seed=samples.seed)

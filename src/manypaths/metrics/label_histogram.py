@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score, apply
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LabelHistogram(SampleMetric):
     def reads_net(self, kind: Kind) -> bool:
         return True
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         counts = label_counts(apply(samples.trained_net.net, samples.generated))
         about, n = samples.about_net, len(samples.generated)
         return [

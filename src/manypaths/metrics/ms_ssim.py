@@ -9,7 +9,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.metrics.base import SampleMetric, Samples, Score
+from manypaths.metrics.base import SampleMetric, SampleSets, Score
 from manypaths.randomness import generator_for
 
 _BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest level first
@@ -37,7 +37,7 @@ class MsSsim(SampleMetric):
     def least(self) -> int:
         return self.samples
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         images, betas = samples.generated, level_exponents(samples.generated)
         generator = generator_for(samples.seed, "ms-ssim")
         means = torch.tensor(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PrecisionRecall(SampleMetric):
     def reads_net(self, kind: Kind) -> bool:
         return kind == "images"
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         generated, reference = samples.generated_features, samples.reference_features
         if len(reference) < self.least:
             raise InvalidValue(f"there are {len(reference)} real samples: expected at least {self.least}")

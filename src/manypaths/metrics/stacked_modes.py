@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score, apply, describe
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply, describe
 from manypaths.metrics.feature_nets import feature_net
 
 CHANNELS = 3
@@ -33,7 +33,7 @@ class StackedModes(SampleMetric):
         super().prepare(kind)
         feature_net(self.net)
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         images, net = samples.generated, feature_net(self.net)
         if images.shape[1] != CHANNELS:
             raise InvalidValue(f"the images have {images.shape[1]} channels: expected 3, a digit in each")

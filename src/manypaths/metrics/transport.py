@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidType
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 from manypaths.randomness import generator_for
 
 Order = Literal[1, 2]
@@ -36,7 +36,7 @@ class Transport(SampleMetric):
         if find_spec("ot") is None:
             raise InvalidType("optimal transport needs POT, which is not installed: pip install 'manypaths[transport]'")
 
-    def subsets(self, samples: Samples) -> tuple[Tensor, Tensor]:
+    def subsets(self, samples: SampleSets) -> tuple[Tensor, Tensor]:
         """Equally many of both, drawn without replacement where a set holds more."""
         both = samples.generated_features, samples.reference_features
         n = min(self.limit, *map(len, both))
@@ -49,7 +49,7 @@ class Transport(SampleMetric):
         )
         return one, other
 
-    def row(self, samples: Samples, name: str, value: float, n: int, protocol: str) -> list[Score]:
+    def row(self, samples: SampleSets, name: str, value: float, n: int, protocol: str) -> list[Score]:
         about = f"W_{self.order} of the empirical measures, Euclidean, {samples.space}{protocol}"
         return [Score(samples.named(name), value, None, samples.about_net, n, n, about)]
 
@@ -62,7 +62,7 @@ class Wasserstein(Transport):
     counts compare.
     """
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         one, other = self.subsets(samples)
         return self.row(samples, "wasserstein", wasserstein(one, other, order=self.order), len(one), "")
 
@@ -73,7 +73,7 @@ class SlicedWasserstein(Transport):
 
     directions: fields.PositiveInt = 512
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         one, other = self.subsets(samples)
         directions = torch.nn.functional.normalize(
             torch.randn(

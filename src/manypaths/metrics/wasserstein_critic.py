@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from manypaths import fields
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.pixels import to_float
-from manypaths.metrics.base import Kind, SampleMetric, Samples, Score, apply
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 from manypaths.models.dcgan import DcganCritic
 from manypaths.models.mlp import MlpCritic
 from manypaths.penalties.interpolated import Interpolated
@@ -42,7 +42,7 @@ class WassersteinCritic(SampleMetric):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def measure(self, samples: Samples) -> list[Score]:
+    def measure(self, samples: SampleSets) -> list[Score]:
         assert samples.fitting is not None
         seen, unseen = samples.generated.tensor_split(2)
         critic = self.fresh(samples)
@@ -60,7 +60,7 @@ class WassersteinCritic(SampleMetric):
             row("wasserstein critic, last change", fitted - before, *fitting, "; as fitted, over the last quarter"),
         ]
 
-    def fresh(self, samples: Samples) -> nn.Module:
+    def fresh(self, samples: SampleSets) -> nn.Module:
         """A critic that nobody has trained, initialised from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(samples.seed, "wasserstein critic", "weights"))

@@ -15,7 +15,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
 from manypaths.games.paired import PairedSource
 from manypaths.games.pixels import to_uint8
-from manypaths.metrics.base import Kind, Samples, Score, kind_of
+from manypaths.metrics.base import Kind, SampleSets, Score, kind_of
 from manypaths.metrics.feature_nets import FeatureNet, default_net, feature_net
 from manypaths.registry import name_of
 from manypaths.run.evaluation import evaluated, generate, latents
@@ -72,7 +72,7 @@ class Scorer:
             return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
 
     def scores(self, generated: Tensor) -> list[Score]:
-        samples = Samples(generated, self.reference, self.fitting, self.net, self.recipe.seed)
+        samples = SampleSets(generated, self.reference, self.fitting, self.net, self.recipe.seed)
         return [score for metric in self.metrics for score in metric(samples)]
 
     def row(self, training: Training) -> dict[str, dict[str, float]]:
