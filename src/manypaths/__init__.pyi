@@ -35,7 +35,10 @@ from manypaths.metrics.path_angle import path_angle as path_angle
 from manypaths.metrics.precision_recall import PrecisionRecall as PrecisionRecall
 from manypaths.metrics.rotation_ratio import rotation_ratio as rotation_ratio
 from manypaths.metrics.stacked_modes import StackedModes as StackedModes
-from manypaths.metrics.transport import SlicedWasserstein as SlicedWasserstein, Wasserstein as Wasserstein
+from manypaths.metrics.transport import (
+    SlicedWasserstein as SlicedWasserstein,
+    WassersteinDistance as WassersteinDistance,
+)
 from manypaths.metrics.wasserstein_critic import WassersteinCritic as WassersteinCritic
 from manypaths.models.dcgan import DcganCritic as DcganCritic, DcganGenerator as DcganGenerator
 from manypaths.models.mlp import MlpCritic as MlpCritic, MlpGenerator as MlpGenerator

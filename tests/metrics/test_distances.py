@@ -12,7 +12,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.metrics.base import SampleSets
 from manypaths.metrics.ms_ssim import MsSsim, level_exponents, mean_similarity
 from manypaths.metrics.precision_recall import PrecisionRecall, overlap
-from manypaths.metrics.transport import SlicedWasserstein, Wasserstein, sliced_wasserstein, wasserstein
+from manypaths.metrics.transport import SlicedWasserstein, WassersteinDistance, sliced_wasserstein, wasserstein
 from manypaths.metrics.wasserstein_critic import WassersteinCritic
 
 
@@ -112,7 +112,7 @@ def test_sliced_wasserstein_is_the_mean_over_directions_of_sorting(gaussian) -> 
 
 
 def test_transport_compares_equal_counts_and_says_so(gaussian, compare, monkeypatch) -> None:
-    (row,) = Wasserstein(limit=30)(compare(gaussian(50, 1, shift=5.0), gaussian(70, 2)))
+    (row,) = WassersteinDistance(limit=30)(compare(gaussian(50, 1, shift=5.0), gaussian(70, 2)))
     assert (row.samples, row.reference, row.metric, row.net) == (30, 30, "wasserstein", "")
     assert row.value == pytest.approx(5.0, abs=0.5)
     (row,) = SlicedWasserstein()(compare(gaussian(50, 1), gaussian(40, 2)))
@@ -120,7 +120,7 @@ def test_transport_compares_equal_counts_and_says_so(gaussian, compare, monkeypa
     found = importlib.util.find_spec
     monkeypatch.setattr("manypaths.metrics.transport.find_spec", lambda name: None if name == "ot" else found(name))
     with pytest.raises(InvalidType, match=r"POT, which is not installed: pip install 'manypaths\[transport\]'"):
-        Wasserstein().prepare("points")
+        WassersteinDistance().prepare("points")
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])

@@ -18,11 +18,11 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.metrics import feature_nets
 from manypaths.metrics.base import SampleSets
 from manypaths.metrics.feature_nets import Entry, NetRecipe
-from manypaths.metrics.transport import Wasserstein
+from manypaths.metrics.transport import WassersteinDistance
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.parts import Part
-from manypaths.run.evaluation import evaluated
+from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer, evaluate
@@ -110,7 +110,7 @@ def test_points_are_scored_by_metrics_that_take_points(plane, tmp_path) -> None:
     assert rows[-1]["metric"] == "wasserstein critic, last change"
     points = torch.from_numpy(np.load(tmp_path / "r" / "samples-last.npz")["points"])
     assert points.shape == (40, 2)
-    assert Wasserstein()(SampleSets(points, HeldOut(seed=1).load().real))[0].value == rows[0]["value"]
+    assert WassersteinDistance()(SampleSets(points, HeldOut(seed=1).load().real))[0].value == rows[0]["value"]
     assert not list((tmp_path / "r").glob("*.png"))
     assert np.isfinite([row["value"] for row in rows]).all()
 
@@ -158,7 +158,7 @@ def test_load_returns_the_generator_of_each_average(tiny, tmp_path) -> None:
     for which in ("last", "ema"):
         generator = manypaths.load(tmp_path / "r", which)
         assert not generator.training
-        with evaluated(run.training, which, latent=4) as expected, torch.no_grad():
+        with evaluated(run.training, which) as expected, torch.no_grad():
             assert torch.equal(generator(z), expected(z))
     with pytest.raises(InvalidValue, match="unknown average 'emma': did you mean 'ema'"):
         manypaths.load(tmp_path / "r", "emma")
@@ -172,7 +172,7 @@ def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> No
     kept = [b.clone() for b in run.training.game.buffers()]
     statistics = {}
     for which in ("last", "ema"):
-        with evaluated(run.training, which, latent=4) as generator:
+        with evaluated(run.training, which) as generator:
             assert not generator.training
             statistics[which] = generator.layers[1].running_mean.clone()
             inputs = generator.layers[0](
@@ -181,6 +181,25 @@ def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> No
     assert all(torch.equal(a, b) for a, b in zip(kept, run.training.game.buffers(), strict=True)), "buffers come back"
     fresh = inputs.mean((0, 2, 3))
     assert (statistics["ema"] - fresh).abs().max() < 0.02
+
+
+def test_a_conditional_generator_is_fed_labels(tiny, tmp_path, quick_net) -> None:
+    conditional = {"game.generator.classes": 10, "game.critic.classes": 10, "game.conditional": True}
+    run = Run(tiny.with_({**conditional, "steps": 4, "samples_every": 2}), tmp_path / "r")
+    assert run.train().state == "finished"
+    latents, labels = inputs(run.training, 2000, 0, "scores")
+    assert torch.equal(latents, inputs(run.training, 2000, 0, "scores")[0])
+    frequencies = torch.bincount(labels, minlength=10) / 2000
+    assert (frequencies - 0.1).abs().max() < 0.03, "the digits are nearly balanced"
+    latents, labels = inputs(run.training, 100, 0, "grid")
+    assert labels.tolist() == list(range(10)) * 10, "a column of the grid is a class"
+    with evaluated(run.training, "ema") as generator:
+        images = generate(generator, [latents, labels], chunk=7)
+        assert torch.allclose(images, generator(latents, labels), atol=1e-6)
+    loaded = manypaths.load(tmp_path / "r", "ema")
+    assert torch.allclose(loaded(latents, labels), images, atol=1e-6)
+    rows = evaluate(run.directory, run.training, Scorer(run.recipe, samples=40), "ema")
+    assert all(np.isfinite(row["value"]) for row in rows)
 
 
 def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, tmp_path, quick_net, monkeypatch) -> None:

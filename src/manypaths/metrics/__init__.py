@@ -16,7 +16,7 @@ METRICS = Registry(
         "precision-recall": "precision_recall:PrecisionRecall",
         "stacked-modes": "stacked_modes:StackedModes",
         "wasserstein-critic": "wasserstein_critic:WassersteinCritic",
-        "wasserstein": "transport:Wasserstein",
+        "wasserstein": "transport:WassersteinDistance",
         "sliced-wasserstein": "transport:SlicedWasserstein",
     },
 )

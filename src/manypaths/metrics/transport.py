@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Transport(SampleMetric):
 
 
 @dataclass(frozen=True)
-class Wasserstein(Transport):
+class WassersteinDistance(Transport):
     """W_p of two sets: (min over pairings of the mean of ||x_i - y_pi(i)||^p)^(1/p), p = ``order``, exact.
 
     Two finite sets from one distribution are a distance apart that shrinks slowly with their size, so only equal
@@ -91,7 +91,8 @@ def wasserstein(one: Tensor, other: Tensor, *, order: Order) -> float:
     import ot
 
     cost = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist") ** order
-    return float(ot.emd2([], [], cost.numpy(), numItermax=10_000_000)) ** (1 / order)
+    paid: Any = ot.emd2([], [], cost.numpy(), numItermax=10_000_000)
+    return float(paid) ** (1 / order)
 
 
 def sliced_wasserstein(one: Tensor, other: Tensor, directions: Tensor, *, order: Order) -> float:
@@ -99,4 +100,5 @@ def sliced_wasserstein(one: Tensor, other: Tensor, directions: Tensor, *, order:
     import ot
 
     one, other = one.double(), other.double()
-    return float(ot.sliced_wasserstein_distance(one, other, projections=directions, p=order))
+    distance: Any = ot.sliced_wasserstein_distance(one, other, projections=directions, p=order)
+    return float(distance)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ LAST = "last"
 
 
 @contextlib.contextmanager
-def evaluated(training: Training, which: str = LAST, *, latent: int, seed: int = 0) -> Iterator[nn.Module]:
+def evaluated(training: Training, which: str = LAST, *, seed: int = 0) -> Iterator[nn.Module]:
     """The generator in eval mode for a while; weights, buffers and mode come back.
 
     ``which`` is ``"last"`` or the name of an average; BatchNorm statistics of averaged weights are recomputed from
@@ -33,18 +34,43 @@ def evaluated(training: Training, which: str = LAST, *, latent: int, seed: int =
             stack.callback(setattr, module, "training", module.training)
         if which != LAST:
             stack.enter_context(training.averages[which].swapped(game))
-            update_bn([z.to(game.device) for z in latents(2048, latent, seed, "batchnorm").split(256)], generator)
+            given = inputs(training, 2048, seed, "batchnorm")
+            update_bn(torch.arange(2048).split(256), _Fed(generator, given))
         generator.eval()
         yield generator
 
 
-def latents(n: int, latent: int, seed: int, purpose: str) -> Tensor:
-    """Fixed latents for one purpose, (n, latent)."""
-    return torch.randn(n, latent, generator=generator_for(seed, "evaluation", purpose))
+def inputs(training: Training, n: int, seed: int, purpose: str) -> list[Tensor]:
+    """What the generator gets for one purpose: fixed latents (n, latent), and labels (n,) where it is conditional.
+
+    Labels have the frequencies of the data's; those of a ``"grid"`` are the classes in turn.
+    """
+    source: Any = training.oracle.source
+    latents = torch.randn(n, source.latent, generator=generator_for(seed, "evaluation", purpose))
+    if not getattr(training.game, "conditional", False):
+        return [latents]
+    labels = source.labels.cpu()
+    if purpose == "grid":
+        classes = labels.unique()
+        return [latents, classes[torch.arange(n) % len(classes)]]
+    drawn = torch.randint(len(labels), (n,), generator=generator_for(seed, "evaluation", purpose, "labels"))
+    return [latents, labels[drawn]]
 
 
 @torch.no_grad()
-def generate(generator: nn.Module, z: Tensor, *, chunk: int = 256) -> Tensor:
-    """G(z) in chunks."""
-    device = next(generator.parameters()).device
-    return torch.cat([generator(part.to(device)) for part in z.split(chunk)])
+def generate(generator: nn.Module, given: Sequence[Tensor], *, chunk: int = 256) -> Tensor:
+    """G at the given ``inputs``, in chunks."""
+    fed = _Fed(generator, given)
+    return torch.cat([fed(index) for index in torch.arange(len(given[0])).split(chunk)])
+
+
+class _Fed(nn.Module):
+    """A generator as a function of the numbers of its inputs: one argument, however many they are."""
+
+    def __init__(self, generator: nn.Module, given: Sequence[Tensor]):
+        super().__init__()
+        self.generator, self.given = generator, given
+
+    def forward(self, index: Tensor) -> Tensor:
+        device = next(self.generator.parameters()).device
+        return self.generator(*(tensor[index].to(device) for tensor in self.given))

@@ -13,14 +13,14 @@ from manypaths.run.record import RunDirectory
 from manypaths.training import Training
 
 
-def export_generators(directory: RunDirectory, training: Training, *, latent: int, seed: int) -> None:
+def export_generators(directory: RunDirectory, training: Training, *, seed: int) -> None:
     """Write ``generator-<which>.safetensors`` for the last iterate and for each average, as they are evaluated."""
     from safetensors.torch import save
 
     from manypaths.files import write_atomically
 
     for which in ready(training):
-        with evaluated(training, which, latent=latent, seed=seed) as generator:
+        with evaluated(training, which, seed=seed) as generator:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
             write_atomically(weights_file(directory, which), save(tensors, {"step": str(training.steps)}))
 
@@ -38,7 +38,8 @@ def load(run: str | Path, average: str = LAST) -> nn.Module:
     """The generator of a run, in eval mode: ``load("runs/digits-svre", average="ema")``.
 
     ``average`` is ``"last"`` or the name of one of the run's averages, whose BatchNorm statistics were recomputed. It
-    maps latents (N, latent) to data in the range that the run's ``source.pixels`` says.
+    maps latents (N, latent), and labels (N,) where the game is conditional, to data in the range that the run's
+    ``source.pixels`` says.
     """
     from safetensors.torch import load_file
 

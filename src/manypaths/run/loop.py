@@ -19,7 +19,7 @@ from manypaths.games.step import StepInfo
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.randomness import seed_for
 from manypaths.run import checkpoint
-from manypaths.run.evaluation import evaluated, generate, latents
+from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.export import export_generators, ready
 from manypaths.run.interrupt import Interrupt
 from manypaths.run.pictures import grid_png
@@ -179,10 +179,10 @@ class Run:
             or source.real.ndim != 4
         ):
             return
-        z = latents(100, source.latent, self.recipe.seed, "grid")
+        given = inputs(self.training, 100, self.recipe.seed, "grid")
         for which in ready(self.training):
-            with evaluated(self.training, which, latent=source.latent, seed=self.recipe.seed) as generator:
-                png = grid_png(to_uint8(generate(generator, z), source.pixels), columns=10)
+            with evaluated(self.training, which, seed=self.recipe.seed) as generator:
+                png = grid_png(to_uint8(generate(generator, given), source.pixels), columns=10)
             write_atomically(self.directory.samples / f"{which}-{self.training.steps:07d}.png", png)
 
     def export(self) -> None:
@@ -191,7 +191,7 @@ class Run:
         if not self.processes.writes:
             return
         if isinstance(source, PairedSource) and "generator" in self.training.game.players:
-            export_generators(self.directory, self.training, latent=source.latent, seed=self.recipe.seed)
+            export_generators(self.directory, self.training, seed=self.recipe.seed)
 
     def save(self) -> None:
         """Checkpoint now."""

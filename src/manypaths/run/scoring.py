@@ -18,7 +18,7 @@ from manypaths.games.pixels import to_uint8
 from manypaths.metrics.base import Kind, SampleSets, Score, kind_of
 from manypaths.metrics.feature_nets import FeatureNet, default_net, feature_net
 from manypaths.registry import name_of
-from manypaths.run.evaluation import evaluated, generate, latents
+from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.export import ready
 from manypaths.run.pictures import grid_png
 from manypaths.run.recipe import Recipe
@@ -66,9 +66,9 @@ class Scorer:
         if not isinstance(source, PairedSource) or "generator" not in training.game.players:
             raise InvalidType("this run trains no generator on data: expected a GAN on a data set")
         seed = self.recipe.seed
-        with evaluated(training, which, latent=source.latent, seed=seed) as generator:
-            z = latents(self.samples, source.latent, seed, "scores")
-            parts = (generate(generator, part) for part in z.split(500))
+        with evaluated(training, which, seed=seed) as generator:
+            given = inputs(training, self.samples, seed, "scores")
+            parts = (generate(generator, part) for part in zip(*(tensor.split(500) for tensor in given), strict=True))
             return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
 
     def scores(self, generated: Tensor) -> list[Score]:
