@@ -14,6 +14,8 @@ from manypaths import parts
 from manypaths.fields import accepted
 from manypaths.games.source import Source
 from manypaths.objectives import OBJECTIVES
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.objectives.relativistic import RelativisticAverage
 from manypaths.oracles import ORACLES
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
@@ -26,7 +28,10 @@ from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.parts import Part
 from manypaths.penalties import PENALTIES
-from manypaths.penalties.base import Penalty
+from manypaths.penalties.base import Penalty, input_gradients, squared_norms
+from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.lazy import Lazy
+from manypaths.penalties.r1 import R1
 from manypaths.rules import RULES
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation
@@ -161,6 +166,13 @@ def test_dragan_variants(noise, std) -> None:
     losses.check_penalty(PENALTIES["dragan"](noise=noise, std=std))
 
 
+@pytest.mark.parametrize(
+    "penalty", [Interpolated(sides="one"), Interpolated(target=0.0), Lazy(Interpolated(), 2)], ids=repr
+)
+def test_penalty_variants(penalty) -> None:
+    losses.check_penalty(penalty)
+
+
 def test_a_game_is_pure() -> None:
     game = conformance.small_gan(penalties=[PENALTIES["interpolated"]()])
     conformance.check_pure(game, conformance.small_source().sample(8))
@@ -242,6 +254,73 @@ class _GlobalNoise(Penalty):
         return critic(sample.real + torch.randn_like(sample.real)).mean()
 
 
-def test_a_penalty_with_global_noise_is_caught() -> None:
-    with pytest.raises(AssertionError, match=r"draw noise from sample\.seed"):
-        losses.check_penalty(_GlobalNoise())
+class _BatchNorm(Penalty):
+    """The norm over the whole batch, undeclared."""
+
+    def __call__(self, critic, sample, fake):
+        return input_gradients(critic, sample.real).norm()
+
+
+class _HalfPrecision(R1):
+    """Follows autocast."""
+
+    def __call__(self, critic, sample, fake):
+        return self.weight * self.price(input_gradients(critic, sample.real)).mean()
+
+
+@dataclass(frozen=True)
+class _WrongTarget(Interpolated):
+    def price(self, gradients):
+        return (squared_norms(gradients) - 0.9).square()
+
+
+@pytest.mark.parametrize(
+    ("penalty", "complaint"),
+    [
+        (_GlobalNoise, r"draw noise from sample\.seed"),
+        (_BatchNorm, "not the mean of its samples': set couples_samples"),
+        (_HalfPrecision, "autocast changes the penalty"),
+        (_WrongTarget, "not zero on a 1-Lipschitz linear critic"),
+    ],
+)
+def test_faulty_penalties_are_caught(penalty, complaint) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        losses.check_penalty(penalty())
+
+
+class _NoSoftplus(NonSaturating):
+    def critic(self, real, fake):
+        return -(torch.sigmoid(real) + 1e-8).log().mean() - (1 - torch.sigmoid(fake)).log().mean()
+
+
+class _Average(RelativisticAverage):
+    couples_samples = False
+
+
+class _OtherCritic(NonSaturating):
+    def optimal_critic(self, p, q, points=None):
+        return (p - q).sign()
+
+
+class _NotADivergence(NonSaturating):
+    def divergence(self, p, q, points=None):
+        return q.sum()
+
+
+class _ClaimsZeroSum(NonSaturating):
+    zero_sum = True
+
+
+@pytest.mark.parametrize(
+    ("objective", "complaint"),
+    [
+        (_NoSoftplus, "a loss is not finite at scores of about 10000"),
+        (_Average, "not the mean of its samples': set couples_samples"),
+        (_OtherCritic, "a critic beside the stated optimal one has a lower loss"),
+        (_NotADivergence, "the divergence of equal distributions is not zero"),
+        (_ClaimsZeroSum, "zero_sum is declared, but the gradients differ"),
+    ],
+)
+def test_faulty_objectives_are_caught(objective, complaint) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        losses.check_objective(objective())

@@ -75,10 +75,10 @@ def check_penalty(penalty: Penalty) -> None:
         alone = torch.stack([penalty(critic, sample[row], fake[row]) for row in rows]).mean()
         assert torch.allclose(alone, first), "a batch's penalty is not the mean of its samples': set couples_samples"
     if getattr(penalty, "target", None) == 1.0:
-        linear = nn.Linear(2, 1, dtype=torch.float64)
-        slope_one = nn.Sequential(linear, nn.Flatten(0))
+        layer = nn.Linear(2, 1, dtype=torch.float64)
         with torch.no_grad():
-            linear.weight.copy_(torch.tensor([[0.6, -0.8]]))
+            layer.weight.copy_(torch.tensor([[0.6, -0.8]], dtype=torch.float64))
+        slope_one = nn.Sequential(layer, nn.Flatten(0))
         assert penalty(slope_one, sample, fake) < 1e-12, "not zero on a 1-Lipschitz linear critic"
     flat_critic = MlpCritic(hidden=(4,)).double()
     for p in flat_critic.parameters():
