@@ -1,0 +1,85 @@
+"""Two things timed in turns, so that a busy machine disturbs both alike; what is kept is the median of the ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results.json"
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
+"""By default glibc gives large blocks back to the kernel at every step, and both sides wait for page faults."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How many times faster ``ours`` is than ``theirs``: median of the ratios of interleaved rounds, and their range.
+
+    Times are medians in milliseconds, for orientation: they move with the load of the machine, ratios hardly.
+    """
+
+    name: str
+    ratio: float
+    low: float
+    high: float
+    ours_ms: float
+    theirs_ms: float
+    rounds: int
+    command: str
+
+    def __str__(self) -> str:
+        spread = f"{self.ratio:.2f} times ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.name}: {spread}, {self.ours_ms:.1f} against {self.theirs_ms:.1f} ms"
+
+
+def compare(
+    name: str, ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 9, repeats: int = 1
+) -> Result:
+    """Time both in turns, each ``repeats`` times per round after one call to warm up."""
+    ours(), theirs()
+    pairs = [(milliseconds(ours, repeats), milliseconds(theirs, repeats)) for _ in range(rounds)]
+    ratios = [theirs / ours for ours, theirs in pairs]
+    mine, other = (statistics.median(times) for times in zip(*pairs, strict=True))
+    command = "python " + " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    return Result(name, statistics.median(ratios), min(ratios), max(ratios), mine, other, rounds, command)
+
+
+def milliseconds(function: Callable[[], object], repeats: int = 1) -> float:
+    """Wall time per call."""
+    started = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) / repeats * 1e3
+
+
+def keep_memory() -> None:
+    """Start this process again with an allocator that keeps freed memory, for everything it times alike."""
+    if not KEEP_MEMORY.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
+
+
+def record(results: list[Result]) -> None:
+    """Print, and write into ``results.json`` over what stood there under the same names."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8"))["results"] if RESULTS.exists() else []
+    names = {result.name for result in results}
+    rows = [row for row in known if row["name"] not in names] + [asdict(result) for result in results]
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+    RESULTS.write_text(json.dumps({"machine": machine, "results": rows}, indent=2) + "\n", encoding="utf-8")
+    for result in results:
+        print(result)
