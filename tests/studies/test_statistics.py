@@ -13,10 +13,12 @@ from manypaths.studies.power import power, smallest_effect, undecided_chance
 from manypaths.studies.statistics import (
     Bootstrap,
     Exact,
+    PairedShares,
     Proportion,
     binomial_interval,
     bootstrap_interval,
     median_interval,
+    paired_interval,
 )
 from manypaths.studies.tables import Table, read_about
 
@@ -66,6 +68,42 @@ def test_binomial_intervals() -> None:
     assert (most.value, most.low, most.high) == pytest.approx((0.8, 0.4439, 0.9748), abs=1e-4)
     with pytest.raises(InvalidValue, match="11 successes in 10 trials"):
         binomial_interval(11, 10)
+
+
+def test_paired_intervals() -> None:
+    """Six discordant pairs, all one way, are the fewest that McNemar's exact test rejects at 5 %: 2 / 2^6 = 0.031."""
+    six = paired_interval(6, 0, 24)
+    lowest = 0.025 ** (1 / 6)  # theta^6 = 0.025
+    assert (six.value, six.low, six.high) == pytest.approx((0.25, (2 * lowest - 1) * 0.25, 0.25), abs=1e-12)
+    assert six.low > 0 > paired_interval(5, 0, 24).low
+    seven = paired_interval(7, 1, 24)  # 2 (1 + 8) / 2^8 = 0.070
+    eight = paired_interval(8, 1, 24)  # 2 (1 + 9) / 2^9 = 0.039
+    assert seven.low < 0 < eight.low
+    other = paired_interval(1, 8, 24)
+    assert (other.value, other.low, other.high) == pytest.approx((-eight.value, -eight.high, -eight.low), abs=1e-12)
+    none = paired_interval(0, 0, 24)
+    assert (none.value, none.low) == (0.0, -none.high)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 24), abs=1e-12)
+    with pytest.raises(InvalidValue, match="3 and 2 discordant pairs of 4"):
+        paired_interval(3, 2, 4)
+
+
+def test_paired_shares_count_settings_in_which_one_arm_alone_succeeds() -> None:
+    ends = {"a": [1, 1, 1, 0, 1, 1, 1, 1, 0], "b": [0, 0, 0, 0, 1, 0, 0, 0, 1]}
+    rows = [(setting, arm, ok) for arm, oks in ends.items() for setting, ok in enumerate(oks)]
+    table = Table({"setting": [r[0] for r in rows], "arm": [r[1] for r in rows], "ok": [r[2] for r in rows]})
+    pair = lambda rows: tuple(rows.where(arm=arm)["ok"].item() for arm in "ab")  # noqa: E731
+    share = PairedShares(per_trial=pair, n=9, discordant=8 / 9)
+    assert share.estimate(table) == paired_interval(6, 1, 9)
+    with pytest.raises(InvalidValue, match="expected 8 at this scale"):
+        PairedShares(per_trial=pair, n=8, discordant=0.5).estimate(table)
+    assert "paired over 9 settings" in str(share)
+    # Of the 8 discordant pairs assumed all must go one way: theta^8 >= 0.8 from theta = 0.9725, a difference of 0.84.
+    found = power(Claim(name="a", statement="", statistic=share, expected=above(0.0), assumed=8 / 9))
+    assert found.smallest_effect == pytest.approx((2 * 0.8 ** (1 / 8) - 1) * 8 / 9, abs=1.1e-3)
+    assert found.undecided == 0.0
+    few = PairedShares(per_trial=pair, n=9, discordant=0.2)
+    assert power(Claim(name="a", statement="", statistic=few, expected=above(0.0))).smallest_effect is None
 
 
 def test_bootstrap_of_hand_made_values() -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from manypaths.studies.claims import Claim, Region
-from manypaths.studies.statistics import Bootstrap, Exact, Proportion, binomial_interval
+from manypaths.studies.statistics import (
+    Bootstrap,
+    Estimate,
+    Exact,
+    PairedShares,
+    Proportion,
+    binomial_interval,
+    paired_interval,
+)
 
 CHANCE = 0.8
 """The probability with which a claim should be decided: four times in five."""
@@ -42,10 +50,10 @@ class Power:
 
 
 def power(claim: Claim) -> Power:
-    """The power of a claim: exact for shares, under normal seeds of the assumed spread for a bootstrap."""
+    """The power of a claim: exact for shares (of the assumed discordant pairs), for a bootstrap under normal seeds."""
     statistic, region, assumed = claim.statistic, claim.expected, claim.assumed
-    if isinstance(statistic, Proportion):
-        shares = _Shares(statistic.n, statistic.level, region)
+    if isinstance(statistic, (Proportion, PairedShares)):
+        shares = _proportion(statistic, region) if isinstance(statistic, Proportion) else _paired(statistic, region)
         return Power(
             shares.smallest_effect(), None if assumed is None else shares.chance("undecided", assumed), assumed
         )
@@ -91,23 +99,40 @@ def undecided_chance(
 
 
 class _Shares:
-    """Every number of successes in n trials has a ruling, so that chances are sums of binomial probabilities."""
+    """Every number of successes has a ruling, so that chances are sums of binomial probabilities.
 
-    def __init__(self, n: int, level: float, region: Region):
-        self._n, self._region = n, region
-        intervals = [binomial_interval(k, n, level=level) for k in range(n + 1)]
+    ``intervals[k]`` is what k successes lead to; the statistic is ``scale * share + shift``.
+    """
+
+    def __init__(self, intervals: list[Estimate], region: Region, *, scale: float = 1.0, shift: float = 0.0):
+        self._n, self._region, self._scale, self._shift = len(intervals) - 1, region, scale, shift
         self._rulings = np.array([region.rule(i.low, i.high) for i in intervals])
 
-    def chance(self, ruling: str, share: float) -> float:
+    def chance(self, ruling: str, value: float) -> float:
+        """The probability of a ruling where the statistic's true value is ``value``."""
         from scipy.stats import binom
 
+        share = (value - self._shift) / self._scale
         return float(binom.pmf(np.arange(self._n + 1), self._n, share)[self._rulings == ruling].sum())
 
     def smallest_effect(self) -> float | None:
         """The smallest distance from the boundary, in steps of 0.001, at which the claim is confirmed."""
+        lowest, highest = self._shift, self._shift + self._scale
         for step in range(1, 1001):
             for boundary in self._region.boundaries:
-                for share in (boundary - step / 1000, boundary + step / 1000):
-                    if 0 <= share <= 1 and self.chance("holds", share) >= CHANCE:
+                for value in (boundary - step / 1000, boundary + step / 1000):
+                    if lowest <= value <= highest and self.chance("holds", value) >= CHANCE:
                         return step / 1000
         return None
+
+
+def _proportion(statistic: Proportion, region: Region) -> _Shares:
+    n, level = statistic.n, statistic.level
+    return _Shares([binomial_interval(k, n, level=level) for k in range(n + 1)], region)
+
+
+def _paired(statistic: PairedShares, region: Region) -> _Shares:
+    """Where the assumed number m of pairs, at least one, is discordant: a difference is (2 theta - 1) m / n."""
+    n, m = statistic.n, max(1, round(statistic.discordant * statistic.n))
+    intervals = [paired_interval(k, m - k, n, level=statistic.level) for k in range(m + 1)]
+    return _Shares(intervals, region, scale=2 * m / n, shift=-m / n)
