@@ -12,5 +12,6 @@ STUDIES = Registry(
         "game-vs-minimisation": "game_vs_minimisation:study",
         "monotone-rates": "monotone_rates:study",
         "method-zoo": "method_zoo:study",
+        "low-dimensional-manifold": "low_dimensional_manifold:study",
     },
 )
