@@ -45,7 +45,7 @@ SWITCH = {"smoke": 10, "laptop": 1000, "paper": 5000}
 """K: the step at which the penalty is switched on or off."""
 
 SPECTRUM = {
-    "smoke": {"d": 4, "hidden": (3,), "steps": 5},
+    "smoke": {"d": 4, "hidden": (6,), "steps": 5},
     "laptop": {"d": 10, "hidden": (8, 8), "steps": 500},
     "paper": {"d": 20, "hidden": (16, 16), "steps": 2000},
 }
@@ -67,13 +67,17 @@ def study() -> Study:
         name="low-dimensional-manifold",
         question="At how many settings does each game bring a generator onto data x = A z, does the Frechet distance "
         "rise on the way, and what does a gradient penalty change in the dynamics?",
-        cells=lambda scale: [*_robustness(scale), *_switched(scale), *_spectra(scale)],
+        cells=cells,
         claims=claims,
         figures={"robustness": draw_robustness, "spectrum": draw_spectrum, "dynamics": draw_dynamics},
     )
 
 
 # ---- cells -------------------------------------------------------------------------------------------------------
+
+
+def cells(scale: str) -> list[Cell]:
+    return [*_robustness(scale), *_switched(scale), *_spectra(scale)]
 
 
 def _common(scale: str) -> dict[str, Any]:
