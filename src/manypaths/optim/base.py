@@ -90,7 +90,7 @@ class Bases(Mapping[str, Optimizer]):
         for name in gradients:
             parameters = game.parameters(name)
             for parameter, gradient in zip(parameters, gradients[name], strict=True):
-                parameter.grad = gradient
+                parameter.grad = laid_out(gradient, parameter)
             if self.clip is not None:
                 clip = clip_grad_norm_ if game.seeds is None else clip_members_
                 clip(parameters, self.clip)
@@ -143,6 +143,17 @@ class Bases(Mapping[str, Optimizer]):
             optimizer.load_state_dict(state["optimizers"][name])
         for name, schedule in self.schedules.items():
             schedule.load_state_dict(state["schedules"][name])
+
+
+def laid_out(gradient: Tensor | None, like: Tensor) -> Tensor | None:
+    """The gradient with the strides of its parameter, which ``backward`` sees to and ``autograd.grad`` does not.
+
+    Fused optimisers walk through memory in order and would give each entry the gradient of another; under vmap the
+    gradients of weights come transposed.
+    """
+    if gradient is None or gradient.layout != torch.strided or gradient.stride() == like.stride():
+        return gradient
+    return torch.empty_like(like, dtype=gradient.dtype).copy_(gradient)
 
 
 @torch.no_grad()
