@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.source import IndexSource
 from manypaths.games.vectors import Gradients, flat
@@ -136,3 +137,13 @@ def test_a_restart_between_snapshots_asks_for_a_new_one() -> None:
     training = Training(game, oracle, Extragradient(), bases, averages=average)
     ages = [(training.step().jumped, oracle.age) for _ in range(10)]
     assert all((age == 0) == jumped for jumped, age in ages)
+
+
+def test_a_fused_optimiser_gives_each_weight_its_own_gradient() -> None:
+    """A gradient may come transposed in memory (under vmap it does): w - 0.1 * sign(g) either way."""
+    w = torch.nn.Linear(3, 2, bias=False).double()
+    before, g = w.weight.detach().clone(), torch.tensor([[1.0, -2.0, 3.0], [4.0, -5.0, -6.0]], dtype=torch.float64)
+    game = Game.from_losses({"w": lambda sample, w: w.weight.sum()}, {"w": w})
+    bases = Bases({"w": torch.optim.Adam(w.parameters(), lr=0.1, fused=True)})
+    bases.apply(game, Gradients({"w": [g.T.contiguous().T]}, {}))
+    assert torch.allclose(w.weight, before - 0.1 * g.sign(), rtol=0, atol=1e-8)
