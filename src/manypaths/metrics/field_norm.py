@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
+from torch import Tensor
+
 from manypaths.games.base import Game, Sample
+from manypaths.games.population import Population
 from manypaths.games.vectors import Gradients, squared_norm
 from manypaths.oracles.full import full_gradient
 
@@ -27,3 +31,10 @@ def mean_field(game: Game, samples: Sample | Iterable[Sample], players: Iterable
     """F(w) on one sample or its mean over chunks, each weighted by its length."""
     chunks = [samples] if isinstance(samples, Sample) else samples
     return full_gradient(game, chunks, players, equal=False)[0]
+
+
+def member_field_norms(population: Population, sample: Sample) -> Tensor:
+    """||F(w)||_2 of every member of a population on one sample, (m,), over all players."""
+    found = population.gradients(sample)
+    squares = [g.double().flatten(1).square().sum(1) for part in found.values() for g in part if g is not None]
+    return torch.stack(squares).sum(0).sqrt()
