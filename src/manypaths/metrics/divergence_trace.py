@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -159,7 +160,7 @@ class DivergenceTrace:
         shares = {}
         for name, readings in self.readings.items():
             chosen = slice(None) if member is None else slice(member, member + 1)
-            pairs = list(zip(readings, readings[1:], strict=False))
+            pairs = list(pairwise(readings))
             numbers = sum(int((~(a.value.isnan() | b.value.isnan())[chosen]).sum()) for a, b in pairs)
             floors = torch.cat([b.floor[chosen] for _, b in pairs]) if pairs else torch.tensor([torch.nan])
             rate = self.alpha if readings[0].how == "samples" else 0.0

@@ -63,7 +63,7 @@ def squared_bures(one: Gaussian, other: Gaussian) -> Tensor:
 
 
 def gaussian_kullback_leibler(one: Gaussian, other: Gaussian) -> Tensor:
-    """KL(one || other) = 1/2 [tr(C_2^-1 C_1) + ||m_1 - m_2||^2_{C_2^-1} - d + log det C_2 / det C_1], in nats, (...)."""
+    """KL(one || other) = 1/2 [tr(C_2^-1 C_1) + m' C_2^-1 m - d + log det C_2 / det C_1], m = m_1 - m_2; nats, (...)."""
     (_, log_one), (factor, log_other) = _cholesky(one.covariance), _cholesky(other.covariance)
     inverse = torch.cholesky_inverse(factor)
     gap = (one.mean - other.mean).unsqueeze(-1)

@@ -13,5 +13,6 @@ STUDIES = Registry(
         "monotone-rates": "monotone_rates:study",
         "method-zoo": "method_zoo:study",
         "low-dimensional-manifold": "low_dimensional_manifold:study",
+        "parallel-lines": "parallel_lines:study",
     },
 )
