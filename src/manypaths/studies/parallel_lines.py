@@ -75,7 +75,8 @@ def _plays(scale: str) -> Iterator[Cell]:
     for (name, arm), d in product(ARMS.items(), DIMENSIONS[scale]):
         if name == CONTROL and d > 2:
             continue
-        gradients = steps * (arm.critic_steps * (1 if arm.penalty is None else 2) + 1) + arm.warm_up
+        warm_up = WARM_UP[scale] if arm.warms_up else 0
+        gradients = steps * (arm.critic_steps * (1 if arm.penalty is None else 2) + 1) + warm_up
         gaps = 2 * GAP_STEPS * seeds * (GAP_READINGS + 1) * arm.gaps
         yield Cell(
             f"{CELLS}:play",
@@ -84,6 +85,7 @@ def _plays(scale: str) -> Iterator[Cell]:
                 "dimension": d,
                 "seeds": seeds,
                 "steps": steps,
+                "warm_up": warm_up,
                 "marks": marks,
                 "gap_every": max(1, marks // GAP_READINGS),
                 "displacement": DISPLACEMENT,

@@ -23,9 +23,8 @@ def ordered(rows: Table) -> Table:
 
 
 def last_quarter(values: np.ndarray) -> float:
-    """The median over the last quarter of the observations; infinite where the run diverged, NaN where none was read."""
-    part = values[-max(1, len(values) // QUARTER) :]
-    return _median(part)
+    """The median over the last quarter of the observations, NaN where none was read."""
+    return _median(values[-max(1, len(values) // QUARTER) :])
 
 
 def first_quarter(values: np.ndarray) -> float:
@@ -108,7 +107,7 @@ def largest_slope(table: Table) -> float:
 
 
 def decay(table: Table) -> float:
-    """The slope of log(s |dJSD/ddelta|) over delta^2 / 8 s^2: -1 where the gradient falls like exp(-delta^2 / 8 s^2)."""
+    """The slope of log(s |dJSD/ddelta|) over delta^2 / 8 s^2: -1 where the gradient falls like exp of minus that."""
     s, first = np.unique(table["s"], return_index=True)
     x = table["displacement"][first] ** 2 / (8 * s**2)
     return float(np.polyfit(x, np.log(s * table["jsd"][first]), 1)[0])

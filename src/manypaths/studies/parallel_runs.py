@@ -60,7 +60,8 @@ class Arm:
     Attributes:
         objective: of both players.
         penalty: on the critic, from the dimension of the data.
-        critic_steps: per generator step; ``warm_up``: of the critic alone, before the first.
+        critic_steps: per generator step.
+        warms_up: whether the critic takes steps alone before the first (the cell's ``warm_up``).
         base: of the generator; the critic's is Adam.
         clip: whether the critic's weights are.
         gaps: whether local duality gaps are read.
@@ -69,7 +70,7 @@ class Arm:
     objective: Objective
     penalty: Callable[[int], Penalty] | None = None
     critic_steps: int = 1
-    warm_up: int = 0
+    warms_up: bool = False
     base: Literal["adam", "plain"] = "adam"
     clip: bool = False
     gaps: bool = False
@@ -80,7 +81,7 @@ def _dragan(d: int) -> Dragan:
     return Dragan(noise="gaussian", std=(3 * d) ** -0.5)
 
 
-TRAINED = {"critic_steps": 5, "warm_up": 500}
+TRAINED: dict[str, Any] = {"critic_steps": 5, "warms_up": True}
 ARMS = {
     "NS-GAN": Arm(objective=NonSaturating(), gaps=True),
     "GAN-GP": Arm(objective=NonSaturating(), penalty=lambda d: Interpolated(), gaps=True),
@@ -96,7 +97,7 @@ ARMS = {
 def arm_settings(name: str) -> dict[str, Any]:
     """What decides an arm's results beside its name, as plain data: a changed rate is another cell."""
     rates = {"learning_rate": LEARNING_RATE, "plain_rate": PLAIN_RATE, "clip": CLIP, "batch": BATCH}
-    return {"arm": name, "hidden": list(HIDDEN), **rates}
+    return {"arm": name, "critic_steps": ARMS[name].critic_steps, "hidden": list(HIDDEN), **rates}
 
 
 def population(arm: Arm, seeds: int, d: int, displacement: float, *, noise: float = 0.0) -> Population:
@@ -132,8 +133,8 @@ def draw(n: int, generator: torch.Generator, *, members: int, d: int, noise: flo
     return MemberSamples(GanSample, {"real": real, "latent": latent, "seed": seed})
 
 
-def training(arm: Arm, game: Population, d: int, *, noise: float = 0.0) -> Training:
-    """The arm's training, after its critic's warm-up."""
+def training(arm: Arm, game: Population, d: int, *, warm_up: int = 0, noise: float = 0.0) -> Training:
+    """The arm's training, after ``warm_up`` steps of the critic alone."""
     source = FunctionSource(partial(draw, members=len(game), d=d, noise=noise), seed=0)
     made = {name: torch.optim.Adam(game.parameters(name), lr=LEARNING_RATE, betas=BETAS) for name in game.players}
     bases: dict[str, torch.optim.Optimizer] = {**made}
@@ -141,7 +142,7 @@ def training(arm: Arm, game: Population, d: int, *, noise: float = 0.0) -> Train
         bases["generator"] = torch.optim.SGD(game.parameters("generator"), lr=PLAIN_RATE)
     order = ("critic",) * arm.critic_steps + ("generator",)
     found = Training(game, Stochastic(source, batch=BATCH), Alternating(order), Bases(bases))
-    for _ in range(arm.warm_up):
+    for _ in range(warm_up):
         Simultaneous().step(game, found.oracle, found.bases, ("critic",))
     return found
 
@@ -157,7 +158,7 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """Train a population; a row per observation and seed, with every divergence and whether it rose."""
     arm, d, seeds = ARMS[settings["arm"]], settings["dimension"], settings["seeds"]
     game = population(arm, seeds, d, settings["displacement"])
-    run = training(arm, game, d)
+    run = training(arm, game, d, warm_up=settings["warm_up"] if arm.warms_up else 0)
     watch = Watch(game, arm, settings)
     for mark in range(settings["marks"] + 1):
         while run.steps < mark * settings["steps"] // settings["marks"]:
@@ -217,9 +218,9 @@ def signal(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     The exact JSD's; and, against a critic trained on the still segments, NS-GAN's and M-GAN's.
     """
     s, d, seeds, displacement = (settings[name] for name in ("s", "dimension", "seeds", "displacement"))
-    arm = Arm(objective=NonSaturating(), warm_up=settings["warm_up"])
+    arm = Arm(objective=NonSaturating())
     game = population(arm, seeds, d, displacement, noise=s)
-    training(arm, game, d, noise=s)
+    training(arm, game, d, warm_up=settings["warm_up"], noise=s)
     twin = population(Arm(objective=Minimax()), seeds, d, displacement, noise=s)
     twin.move_to(game.point(["critic"]))
     sample = draw(EVALUATED, generator_for(0, "observation"), members=seeds, d=d, noise=s)
