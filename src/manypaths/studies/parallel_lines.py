@@ -21,13 +21,14 @@ CELLS = "manypaths.studies.parallel_runs"
 
 DISPLACEMENT, SMOOTHING = 1.0, 0.1
 """Of the start, in half-lengths of the data; and s of the divergences that need a density."""
-SEEDS = {"smoke": 3, "laptop": 20, "paper": 100}
-STEPS = {"smoke": 24, "laptop": 1500, "paper": 6000}
+SEEDS = {"smoke": 2, "laptop": 20, "paper": 100}
+STEPS = {"smoke": 8, "laptop": 1500, "paper": 6000}
 """Of the generator."""
-MARKS = {"smoke": 8, "laptop": 40, "paper": 120}
+MARKS = {"smoke": 4, "laptop": 40, "paper": 120}
 """Observations, after the first."""
 DIMENSIONS = {"smoke": (2,), "laptop": (2, 10), "paper": (2, 10, 100)}
-GAP_READINGS = 8
+GAP_READINGS = {"smoke": 1, "laptop": 8, "paper": 8}
+"""After the first."""
 CONTROL = "NS-GAN, trained critic, plain steps"
 """Played in the plane only."""
 SPREADS = {
@@ -37,8 +38,8 @@ SPREADS = {
 }
 """The s over which gradients are compared."""
 DESCENTS = {"smoke": (0.1, 0.5), "laptop": (0.1, 0.2, 0.5), "paper": (0.1, 0.2, 0.5)}
-WARM_UP = {"smoke": 20, "laptop": 500, "paper": 500}
-DESCENT_STEPS = {"smoke": 16, "laptop": 400, "paper": 2000}
+WARM_UP = {"smoke": 5, "laptop": 500, "paper": 500}
+DESCENT_STEPS = {"smoke": 8, "laptop": 400, "paper": 2000}
 
 LARGE_SHARE = 0.1
 """Twice the rate of false rises."""
@@ -77,7 +78,7 @@ def _plays(scale: str) -> Iterator[Cell]:
             continue
         warm_up = WARM_UP[scale] if arm.warms_up else 0
         gradients = steps * (arm.critic_steps * (1 if arm.penalty is None else 2) + 1) + warm_up
-        gaps = 2 * GAP_STEPS * seeds * (GAP_READINGS + 1) * arm.gaps
+        gaps = 2 * GAP_STEPS * seeds * (GAP_READINGS[scale] + 1) * arm.gaps
         yield Cell(
             f"{CELLS}:play",
             {
@@ -87,7 +88,7 @@ def _plays(scale: str) -> Iterator[Cell]:
                 "steps": steps,
                 "warm_up": warm_up,
                 "marks": marks,
-                "gap_every": max(1, marks // GAP_READINGS),
+                "gap_every": max(1, marks // GAP_READINGS[scale]),
                 "displacement": DISPLACEMENT,
                 "smoothing": SMOOTHING,
             },
