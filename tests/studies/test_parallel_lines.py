@@ -158,7 +158,7 @@ def test_the_trace_is_in_the_table(ended) -> None:
 
 
 MARKS = np.arange(21)
-ARRIVING = np.clip(1 - MARKS / 8, 0.001, 1)
+ARRIVING = np.clip(1 - MARKS / 16, 0.001, 1)
 
 
 def made(*, true: bool, arrives: bool = True) -> Table:
@@ -232,7 +232,7 @@ def test_runs_that_fail_or_diverge() -> None:
     assert math.isnan(results.risen("kl")(still))
     assert math.isnan(results.mean_of_numbers(np.array([np.nan])))
     came = Table({**columns, "w2": ARRIVING})
-    assert len(results.way(came)) == 9  # w2 = 0.001 at the eighth mark
+    assert len(results.way(came)) == 16  # w2 = 1 / 16 at the last of them
     assert results.risen("kl")(came) == 1.0
 
 

@@ -73,7 +73,8 @@ def cells(scale: str) -> list[Cell]:
 
 def _plays(scale: str) -> Iterator[Cell]:
     seeds, steps, marks = SEEDS[scale], STEPS[scale], MARKS[scale]
-    for (name, arm), d in product(ARMS.items(), DIMENSIONS[scale]):
+    for name, d in product(ARMS, DIMENSIONS[scale]):
+        arm = ARMS[name]
         if name == CONTROL and d > 2:
             continue
         warm_up = WARM_UP[scale] if arm.warms_up else 0
