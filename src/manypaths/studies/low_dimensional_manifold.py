@@ -246,9 +246,9 @@ def eigenvalues(rows: Table) -> np.ndarray:
 
 def leftmost(values: np.ndarray) -> float:
     """The smallest real part: the slowest contraction near a stationary point, or the fastest expansion."""
-    return float(values.real.min())
+    return float(np.real(values).min())
 
 
 def mean_real(values: np.ndarray) -> float:
     """tr J / D: gradient flow w' = -F(w) contracts volume at the rate tr J."""
-    return float(values.real.mean())
+    return float(np.real(values).mean())

@@ -96,7 +96,7 @@ def switched(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     Arms that agree before the switch go on from one checkpoint, weights and optimisers alike, so at the switch their
     distances are equal.
     """
-    runs = list(product(ARMS, settings["rates"], range(settings["seeds"])))
+    runs: list[tuple[str, float, int]] = [*product(ARMS, settings["rates"], range(settings["seeds"]))]
     members = [Member(seed, rate, arm.startswith("on")) for arm, rate, seed in runs]
     training, course = _begin(settings, members)
     each = len(runs) // len(ARMS)
@@ -128,14 +128,15 @@ def spectra(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     training, course = _begin(settings, [Member(seed, settings["rate"], arm == "on") for arm, seed in runs])
     for _ in range(settings["steps"]):
         training.step()
-    rows: list[tuple[str, int, str, np.ndarray]] = []
+    rows: list[tuple[str, int, str, Any]] = []
     for i, (visited, seed) in enumerate(runs):
-        sample = _in_double(course.manifolds[i].source().sample(JACOBIAN_BATCH))
+        drawn: Any = course.manifolds[i].source().sample(JACOBIAN_BATCH)
+        sample = _in_double(drawn)
         for jacobian in ("off", "on"):
             game = _alone(settings, training.game, i, penalised=jacobian == "on")
             rows.append((visited, seed, jacobian, torch.linalg.eigvals(FieldJacobian(game, sample).dense()).numpy()))
-    repeated = {name: np.repeat([row[j] for row in rows], len(rows[0][3])) for j, name in enumerate(_POINT)}
-    values = np.concatenate([row[3] for row in rows])
+    repeated = {name: np.repeat(np.array([row[j] for row in rows]), len(rows[0][3])) for j, name in enumerate(_POINT)}
+    values: Any = np.concatenate([row[3] for row in rows])
     return {**repeated, "real": values.real, "imaginary": values.imag}
 
 

@@ -26,7 +26,7 @@ STEPS = {"smoke": 8, "laptop": 1500, "paper": 6000}
 """Of the generator."""
 MARKS = {"smoke": 4, "laptop": 40, "paper": 120}
 """Observations, after the first."""
-DIMENSIONS = {"smoke": (2,), "laptop": (2, 10), "paper": (2, 10, 100)}
+DIMENSIONS: dict[str, tuple[int, ...]] = {"smoke": (2,), "laptop": (2, 10), "paper": (2, 10, 100)}
 GAP_READINGS = {"smoke": 1, "laptop": 8, "paper": 8}
 """After the first."""
 CONTROL = "NS-GAN, trained critic, plain steps"

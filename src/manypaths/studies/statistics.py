@@ -215,8 +215,8 @@ class PairedShares(Statistic):
 
     def estimate(self, table: Table) -> Estimate:
         pairs = [self.per_trial(rows) for rows in _seeds(table.where(**self.where), self.by, self.n)]
-        alone = [sum(bool(a) and not b for a, b in pairs), sum(bool(b) and not a for a, b in pairs)]
-        return paired_interval(*alone, self.n, level=self.level)
+        first, second = sum(bool(a) and not b for a, b in pairs), sum(bool(b) and not a for a, b in pairs)
+        return paired_interval(first, second, self.n, level=self.level)
 
     @property
     def seeds(self) -> int:
