@@ -14,7 +14,7 @@ from manypaths.studies.cells import Cell
 from manypaths.studies.claims import Claim, Region, above, below
 from manypaths.studies.manifold_figures import draw_dynamics, draw_robustness, draw_spectrum
 from manypaths.studies.manifold_results import TITLES, course_rises, end, setting_trains
-from manypaths.studies.manifold_runs import ARMS, GAMES
+from manypaths.studies.manifold_runs import ARMS, GAMES, JACOBIAN_BATCH
 from manypaths.studies.statistics import Bootstrap, PairedShares
 from manypaths.studies.tables import Table
 
@@ -57,8 +57,10 @@ RISES = 0.2
 DISCORDANT = 0.3
 SPREADS = {"rises": 0.15, "switch": 0.5, "spectrum": 0.5}
 """Assumed: the share of settings that only one of two games trains at, and standard deviations."""
-SECONDS = {"overhead": 2e-4, "plain": 2.5e-8, "penalty": 5e-8, "mark": 2e-5, "product": 5e-3}
-"""Per evaluation of a member; per evaluation, sample and weight; per member, mark and dimension; per product."""
+SECONDS = {"plain": (1.5e-4, 4e-10), "penalised": (2.2e-4, 6e-10)}
+"""Per evaluation of a member; and per evaluation, sample and weight of the critic."""
+SECONDS_PER_MARK, SECONDS_PER_PRODUCT = 2.5e-5, 5e-3
+"""Per member, mark and dimension (and 30); per row of a Jacobian."""
 
 
 def study() -> Study:
@@ -108,8 +110,9 @@ def _stack(name: str, settings: dict[str, Any], members: int) -> Cell:
     penalised = GAMES[settings["game"]][1] is not None
     evaluations = members * steps * (settings["critic_steps"] + 1)
     weights = sum(a * b for a, b in pairwise((d, *settings["hidden"], 1)))
-    each = SECONDS["overhead"] + SECONDS["penalty" if penalised else "plain"] * batch * weights
-    marks = members * (steps // settings["every"]) * SECONDS["mark"] * (30 + d)
+    fixed, slope = SECONDS["penalised" if penalised else "plain"]
+    each = fixed + slope * batch * weights
+    marks = members * (steps // settings["every"]) * SECONDS_PER_MARK * (30 + d)
     return Cell(f"{CELLS}:{name}", settings, evaluations=evaluations * batch, seconds=each * evaluations + marks)
 
 
@@ -122,8 +125,8 @@ def _spectra(scale: str) -> Iterator[Cell]:
         yield Cell(
             f"{CELLS}:spectra",
             {**place, **sizes, "batch": BATCH[scale]},
-            evaluations=float(4 * seeds * weights * 256),
-            seconds=4 * seeds * weights * SECONDS["product"] + 2e-4 * 4 * seeds * sizes["steps"],
+            evaluations=float(4 * seeds * weights * JACOBIAN_BATCH),
+            seconds=4 * seeds * weights * SECONDS_PER_PRODUCT + SECONDS["penalised"][0] * 4 * seeds * sizes["steps"],
         )
 
 
