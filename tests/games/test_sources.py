@@ -158,7 +158,9 @@ def test_half_of_fresh_draws_are_flipped() -> None:
 
 def test_without_flips_nothing_is_drawn_otherwise(monkeypatch) -> None:
     monkeypatch.setattr("manypaths.games.paired.counter_uniform", lambda *a: pytest.fail("asked for a coin"))
-    PairedSource(IMAGES, latent=3).sample(8)
+    source = PairedSource(IMAGES, latent=3)
+    index = torch.arange(8)
+    assert torch.equal(source.take(index).real, to_float(IMAGES[index]))
 
 
 def test_flips_are_the_same_in_a_population() -> None:

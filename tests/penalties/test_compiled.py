@@ -16,7 +16,11 @@ CRITICS = {
 }
 
 
-def agree(name: str, kind: str, backend: str) -> None:
+def disagreement(name: str, kind: str, backend: str) -> float:
+    """The largest difference between compiled and eager, over the penalty and its weight gradients, in float64.
+
+    Relative to the larger of 1 and what it is a difference of.
+    """
     make, shape = CRITICS[kind]
     critic, fake = make().double(), torch.randn(4, *shape, dtype=torch.float64)
     s = GanSample(torch.randn(4, *shape, dtype=torch.float64), torch.randn(4, 2), torch.arange(4))
@@ -25,20 +29,19 @@ def agree(name: str, kind: str, backend: str) -> None:
     whole = name != "lazy"  # how many samples it chooses depends on the data, which breaks the graph
     compiled = torch.compile(lambda s, fake: penalty(critic, s, fake), backend=backend, fullgraph=whole)
     values = penalty(critic, s, fake), compiled(s, fake)
-    assert float(values[1].detach()) == pytest.approx(float(values[0].detach()), rel=1e-10)
-    assert float(values[0].detach()) > 0
+    assert float(values[0].detach()) > 0, "a penalty of zero would agree with anything"
     weights = list(critic.parameters())
-    for a, b in zip(*(torch.autograd.grad(v, weights, materialize_grads=True) for v in values), strict=True):
-        assert torch.allclose(a, b, rtol=1e-10, atol=1e-10)
+    eager, fast = ([v.detach(), *torch.autograd.grad(v, weights, materialize_grads=True)] for v in values)
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1.0)) for a, b in zip(eager, fast, strict=True))
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_one_graph_ahead_of_time(name) -> None:
-    agree(name, "mlp", "aot_eager")
+    assert disagreement(name, "mlp", "aot_eager") < 1e-10
 
 
 def test_one_graph_of_a_batchnorm_critic() -> None:
-    agree("r1", "dcgan, BatchNorm", "aot_eager")
+    assert disagreement("r1", "dcgan, BatchNorm", "aot_eager") < 1e-10
 
 
 @pytest.mark.slow
@@ -46,4 +49,4 @@ def test_one_graph_of_a_batchnorm_critic() -> None:
 @pytest.mark.parametrize("kind", CRITICS)
 @pytest.mark.parametrize("name", PENALTIES)
 def test_inductor(name, kind) -> None:
-    agree(name, kind, "inductor")
+    assert disagreement(name, kind, "inductor") < 1e-10
