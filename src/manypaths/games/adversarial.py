@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, batch_coupling_layers
 from manypaths.games.conditioned import Conditioned
 from manypaths.games.gan_sample import GanSample
+from manypaths.games.twins import twin_modules
+from manypaths.games.vectors import Point
 from manypaths.objectives.base import Objective
 from manypaths.penalties.base import Penalty, Projection
 
@@ -94,6 +97,12 @@ class Adversarial(Game):
         if sample.label is None:
             raise InvalidValue("this game is conditional and its source has no labels: expected class indices (N,)")
         return (sample.label,)
+
+    def twin(self, point: Point, buffers: Sequence[Tensor]) -> Adversarial:
+        twin, twins = copy.copy(self), twin_modules(self, point, buffers)
+        twin.generator, twin.critic = twins(self.generator), twins(self.critic)
+        twin.players = {"critic": twin.critic, "generator": twin.generator}
+        return twin
 
     @torch.no_grad()
     def check(self, sample: GanSample) -> None:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.games.execution import Execution
+from manypaths.games.noise import seeded
 from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
 
 S = TypeVar("S", bound="Sample")
@@ -67,6 +69,8 @@ class Game(ABC):
     """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
     projections: Mapping[str, Callable[[Sequence[Tensor]], None]] = MappingProxyType({})
     """Player -> what moves its weights, in place, to the nearest point of the set that they are confined to."""
+    execution: Execution = Execution()
+    """How evaluations are computed: precision, kernels (``Execution.prepare`` sets it)."""
     seeds: tuple[int, ...] | None = None
     """The members' seeds of a stack of games (``Population``); ``None`` for a game alone."""
 
@@ -85,7 +89,9 @@ class Game(ABC):
 
         ``couples_samples=None`` looks for BatchNorm and dropout in the players.
         """
-        return _FromLosses(dict(losses), dict(players), couples_samples)
+        from manypaths.games.from_losses import FromLosses
+
+        return FromLosses(losses, players, couples_samples)
 
     # ---- derived -------------------------------------------------------------------------------------------------
 
@@ -123,17 +129,31 @@ class Game(ABC):
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
+        with self.repeating(sample):
+            return self.evaluation(sample, names, moves_buffers)
+
+    def evaluation(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+        """One evaluation inside ``repeating``; two games may be evaluated inside one, side by side."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
-        with self.evaluating(sample):
+        with self.execution.context(self.device):
             losses = self.losses(sample, names)
-            by_player = {}
-            for i, name in enumerate(names):
-                _check_scalar(losses, name)
-                keep = i + 1 < len(names)
-                by_player[name] = _differentiate(losses[name], self.parameters(name), keep=keep)
+        for name in names:
+            _check_scalar(losses, name)
+        by_player = self.differentiated(losses, names)
         if saved:
             copy_(self.buffers(), saved)
         return Gradients(by_player, {name: losses[name].detach() for name in names})
+
+    def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
+        """Each player's gradient of its own loss; the players share a graph."""
+        return {name: differentiate(losses[name], self.parameters(name), keep=name != names[-1]) for name in names}
+
+    def twin(self, point: Point, buffers: Sequence[Tensor]) -> Game | None:
+        """This game at another point, over the very tensors given, so that both can be evaluated side by side.
+
+        ``None`` where a game does not offer it; ``SideBySide`` tries before it trusts.
+        """
+        return None
 
     def partial_gradients(
         self, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
@@ -210,14 +230,24 @@ class Game(ABC):
 
         Such noise is one stream for the whole batch, so it couples the samples like BatchNorm does.
         """
-        self.gradients(sample)
-        return self._noisy
+        with self.repeating(sample) as drew:
+            self.evaluation(sample, self.names(), False)
+            return drew()
 
     @contextlib.contextmanager
     def evaluating(self, sample: Any) -> Iterator[None]:
-        """What ``losses`` is called in: noise is a function of the sample, a parametrised weight is computed once."""
-        with torch.enable_grad(), self._seeded(sample), parametrize.cached():
+        """What ``losses`` is called in: ``repeating``, and the way of computing that was chosen."""
+        with self.repeating(sample), self.execution.context(self.device):
             yield
+
+    @contextlib.contextmanager
+    def repeating(self, sample: Any) -> Iterator[Callable[[], bool]]:
+        """Inside, noise is a function of the sample, and a parametrised weight is computed once.
+
+        Yields whether any noise was drawn so far.
+        """
+        with seeded(_seed_of(sample), self.device) as drew, parametrize.cached(), torch.enable_grad():
+            yield drew
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and all buffers, also those that a module does not list in its own ``state_dict``."""
@@ -236,46 +266,8 @@ class Game(ABC):
                 if key not in listed:
                     buffer.copy_(state[name][f"{_UNLISTED}{key}"])
 
-    _noisy = False
-
-    @contextlib.contextmanager
-    def _seeded(self, sample: Any) -> Iterator[None]:
-        generators, seed = _global_generators(self.device), _seed_of(sample)
-        saved = [generator.get_state() for generator in generators]
-        fresh = [generator.manual_seed(seed).get_state() for generator in generators]
-        try:
-            yield
-            self._noisy = any(not torch.equal(g.get_state(), f) for g, f in zip(generators, fresh, strict=True))
-        finally:
-            for generator, state in zip(generators, saved, strict=True):
-                generator.set_state(state)
-
-
-class _FromLosses(Game):
-    """``Game.from_losses``."""
-
-    def __init__(self, losses: dict[str, Callable[..., Tensor]], players: dict[str, nn.Module], couples: bool | None):
-        if set(losses) != set(players):
-            raise InvalidValue(f"losses are for {sorted(losses)} and players are {sorted(players)}: expected the same")
-        for name, module in players.items():
-            if not isinstance(module, nn.Module):
-                raise InvalidType(f"player {name!r} is {module!r}: expected a torch.nn.Module")
-        self.players, self._losses = players, losses
-        found = any(batch_coupling_layers(m) for m in players.values())
-        self.couples_samples = found if couples is None else couples
-
-    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
-        return {name: self._losses[name](sample, **self.players) for name in players}
-
 
 _UNLISTED = "unlisted:"
-
-
-def _global_generators(device: torch.device) -> list[torch.Generator]:
-    """Torch's own generators that an evaluation on ``device`` may draw from."""
-    if device.type != "cuda":
-        return [torch.default_generator]
-    return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]
 
 
 def _seed_of(sample: Any) -> int:
@@ -286,7 +278,7 @@ def _seed_of(sample: Any) -> int:
     return 0 if seeds is None else int(seeds.sum()) & ((1 << 62) - 1)
 
 
-def _differentiate(loss: Tensor, parameters: list[nn.Parameter], *, keep: bool) -> list[Tensor | None]:
+def differentiate(loss: Tensor, parameters: list[nn.Parameter], *, keep: bool) -> list[Tensor | None]:
     """Outside autocast, which is for forward passes: each backward operation has the dtype of its forward one."""
     if not parameters or not loss.requires_grad:
         return [None] * len(parameters)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game, Sample
+from manypaths.games.side_by_side import SideBySide, marked
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
@@ -46,12 +47,13 @@ def full_gradient(
     names, total, samples = game.names(players), 0.0, 0
     if evaluate is None and not equal and (exact := game.full_gradients(names)) is not None:
         return exact
-    evaluate = evaluate or game.partial_gradients
     mean: Gradients | None = None
-    for chunk, last in _marked(chunks):
+    if evaluate is None:
+        parts = SideBySide.of(game).each(chunks, names, moves_buffers=moves_buffers)
+    else:
+        parts = ((c, evaluate(c, names, moves_buffers=moves_buffers and last)) for c, last in marked(chunks))
+    for chunk, part in parts:
         weight = 1.0 if equal else float(len(chunk))
-        # Moved buffers must not be seen by the other chunks: a spectral norm would differ from one to the next.
-        part = evaluate(chunk, names, moves_buffers=moves_buffers and last)
         total, samples = total + weight, samples + len(chunk)
         if mean is None:
             mean = part
@@ -67,16 +69,6 @@ def full_gradient(
         scale_(mean[name], 1.0 / total)
         mean.losses[name] = mean.losses[name] / total
     return game.combine(mean), samples
-
-
-def _marked(chunks: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:
-    """Each chunk, and whether it is the last."""
-    rest = iter(chunks)
-    chunk = next(rest, None)
-    while chunk is not None:
-        following = next(rest, None)
-        yield chunk, following is None
-        chunk = following
 
 
 def describe_summands(settled: str, source: Source, batch: int) -> str | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, Sample
+from manypaths.games.side_by_side import SideBySide
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients, Point, add_, present
 from manypaths.oracles.base import Oracle, Summands, settle_summands
@@ -154,12 +155,13 @@ class SVRG(Oracle):
         snapshot = self.snapshot
         if snapshot and reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
             return self._centred(exact, names)
-        now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
-        if reduced and snapshot:
-            with game.at(snapshot.point, snapshot.buffers):
-                then = game.partial_gradients(sample, reduced)
-            for name in reduced:
-                add_(now[name], then[name], -1.0)
+        if not reduced or snapshot is None:
+            return game.gradients(sample, names, moves_buffers=moves_buffers)
+        now, then = SideBySide.of(game).here_and_there(
+            sample, names, snapshot.point, snapshot.buffers, reduced, moves_buffers=moves_buffers
+        )
+        for name in reduced:
+            add_(now[name], then[name], -1.0)
         return self._centred(game.combine(now), reduced)
 
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:

@@ -1,0 +1,42 @@
+"""A game from one function per player."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.twins import twin_modules
+from manypaths.games.vectors import Point
+
+
+class FromLosses(Game):
+    """``Game.from_losses``."""
+
+    def __init__(
+        self,
+        losses: Mapping[str, Callable[..., Tensor]],
+        players: Mapping[str, nn.Module],
+        couples_samples: bool | None = None,
+    ):
+        if set(losses) != set(players):
+            raise InvalidValue(f"losses are for {sorted(losses)} and players are {sorted(players)}: expected the same")
+        for name, module in players.items():
+            if not isinstance(module, nn.Module):
+                raise InvalidType(f"player {name!r} is {module!r}: expected a torch.nn.Module")
+        self.players, self._losses = dict(players), dict(losses)
+        found = any(batch_coupling_layers(m) for m in players.values())
+        self.couples_samples = found if couples_samples is None else couples_samples
+
+    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
+        return {name: self._losses[name](sample, **self.players) for name in players}
+
+    def twin(self, point: Point, buffers: Sequence[Tensor]) -> FromLosses:
+        twin = twin_modules(self, point, buffers)
+        players = {name: twin(module) for name, module in self.players.items()}
+        made = FromLosses(self._losses, players, self.couples_samples)
+        made.execution = self.execution
+        return made
