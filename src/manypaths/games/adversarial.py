@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.base import Game, batch_coupling_layers, differentiate
 from manypaths.games.conditioned import Conditioned
 from manypaths.games.gan_sample import GanSample
+from manypaths.games.noise import seeded
 from manypaths.games.twins import twin_modules
-from manypaths.games.vectors import Point
-from manypaths.objectives.base import Objective
+from manypaths.games.vectors import Gradients, Point, scale_
+from manypaths.objectives.base import Objective, is_zero_sum
 from manypaths.penalties.base import Penalty, Projection
 
 
@@ -24,7 +25,8 @@ class Adversarial(Game):
     """L_critic = objective.critic(s(x), s(G(z))) + sum of penalties,  L_generator = objective.generator(s(G(z))).
 
     One forward pass of G and one graph through the critic's scores of the fakes serve both players; gradients are
-    bit-equal to separate passes, because each player differentiates with respect to its own weights only.
+    bit-equal to separate passes, because each player differentiates with respect to its own weights only. In a zero-sum
+    game one backward pass serves both too: the generator's gradient is minus what the critic's loss says to it.
 
     Args:
         generator: maps latents (N, latent) to data.
@@ -57,6 +59,10 @@ class Adversarial(Game):
         parts = [self.objective, *self.penalties]
         found = bool(in_critic or in_generator) or any(part.couples_samples for part in parts)
         self.couples_samples = found if couples_samples is None else couples_samples
+        own = {id(p) for p in critic.parameters()}
+        self._turns = objective.zero_sum and not any(id(p) in own for p in generator.parameters())
+        self._turns = self._turns and is_zero_sum(objective)
+        self._separable: bool | None = None  # whether the critic treats samples one by one, once that was tried
         normalised = [layer for layer in in_critic if "Dropout" not in layer]
         if normalised and any(p.per_sample for p in self.penalties):
             names = ", ".join(type(p).__name__ for p in self.penalties if p.per_sample)
@@ -67,13 +73,17 @@ class Adversarial(Game):
             )
 
     def losses(self, sample: GanSample, players: tuple[str, ...]) -> dict[str, Tensor]:
-        critic = self._critic(sample)
         with torch.set_grad_enabled("generator" in players):
             fake = self._generate(sample)
-        fake_scores = scores(critic, fake)
+        critic = self._critic(self._label(sample))
         real_scores = None
-        if "critic" in players or self.objective.generator_sees_real:
-            real_scores = scores(critic, sample.real)
+        if "critic" not in players and not self.objective.generator_sees_real:
+            fake_scores = scores(critic, fake)
+        elif self._separable and self.execution.joins(self.device):
+            both = self._critic(tuple(torch.cat([label, label]) for label in self._label(sample)))
+            real_scores, fake_scores = scores(both, torch.cat([sample.real, fake])).tensor_split(2)
+        else:
+            fake_scores, real_scores = scores(critic, fake), scores(critic, sample.real)
         losses: dict[str, Tensor] = {}
         if "critic" in players:
             assert real_scores is not None
@@ -87,9 +97,26 @@ class Adversarial(Game):
     def _generate(self, sample: GanSample) -> Tensor:
         return self.generator(sample.latent, *self._label(sample))
 
-    def _critic(self, sample: GanSample) -> nn.Module:
+    def evaluation(self, sample: GanSample, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+        if self._separable is None and self.execution.joins(self.device):
+            layers = batch_coupling_layers(self.critic)
+            self._separable = not layers and _treats_samples_alone(self, sample, self._label(sample))
+        return super().evaluation(sample, names, moves_buffers)
+
+    def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
+        if not self._turns or len(names) < 2 or self.second_order:
+            return super().differentiated(losses, names)
+        # Penalties see detached fakes: all that the critic's loss says to the generator is the objective's.
+        critic, generator = self.parameters("critic"), self.parameters("generator")
+        found = differentiate(losses["critic"], [*critic, *generator], keep=False)
+        turned = found[len(critic) :]
+        scale_(turned, -1.0)
+        field = {"critic": found[: len(critic)], "generator": turned}
+        return {name: field[name] for name in names}
+
+    def _critic(self, label: tuple[Tensor, ...]) -> nn.Module:
         """The critic as a function of the data alone."""
-        return Conditioned(self.critic, *self._label(sample)) if self.conditional else self.critic
+        return Conditioned(self.critic, *label) if label else self.critic
 
     def _label(self, sample: GanSample) -> tuple[Tensor, ...]:
         if not self.conditional:
@@ -120,7 +147,7 @@ class Adversarial(Game):
                 f"{tuple(sample.real.shape[1:])}: expected the same"
             )
         try:
-            scores(self._critic(sample), sample.real)
+            scores(self._critic(self._label(sample)), sample.real)
         except RuntimeError as error:
             shape = tuple(sample.real.shape[1:])
             raise InvalidType(f"the critic does not take data of shape {shape}: {_first_line(error)}") from error
@@ -140,6 +167,25 @@ def scores(critic: nn.Module, data: Tensor) -> Tensor:
             "one score per sample; end its forward with .flatten() or .squeeze(-1)"
         )
     return found.float() if found.dtype in (torch.bfloat16, torch.float16) else found
+
+
+@torch.no_grad()
+def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Tensor, ...]) -> bool:
+    """Whether scores of a batch are those of its halves, to 1e-10, by a twin in float64 that leaves no trace."""
+    half = len(sample) // 2
+    if not half:
+        return False
+    point = {name: [p.double() for p in game.parameters(name)] for name in game.players}
+    buffers = [b.double() if b.is_floating_point() else b.clone() for b in game.buffers()]
+    critic = twin_modules(game, point, buffers)(game.critic)
+    given = (sample.real.double(), *label)
+    try:
+        with seeded(0, game.device), torch.autocast(game.device.type, enabled=False):
+            whole = critic(*given)
+            parts = torch.cat([critic(*(t[:half] for t in given)), critic(*(t[half:] for t in given))])
+    except RuntimeError:  # a critic that insists on a precision is left alone
+        return False
+    return bool((whole - parts).norm() <= 1e-10 * whole.norm())
 
 
 def _first_line(error: Any) -> str:

@@ -1,0 +1,144 @@
+"""Every route to a convolution is the convolution."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manypaths.games import kernels
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.execution import Execution
+from manypaths.games.kernels import TunedConvolutions
+from manypaths.games.paired import PairedSource
+from manypaths.games.vectors import flat
+from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.penalties.interpolated import Interpolated
+
+CALLS: list[tuple[Any, Any]] = [
+    (torch.conv2d, nn.Conv2d(3, 5, 4, 2, 1)),
+    (torch.conv2d, nn.Conv2d(3, 5, 3, bias=False)),
+    (torch.conv2d, nn.Conv2d(3, 5, (2, 4), 1, 1)),
+    (torch.conv_transpose2d, nn.ConvTranspose2d(3, 5, 4, 2, 1)),
+    (torch.conv_transpose2d, nn.ConvTranspose2d(3, 5, 4, 2, bias=False)),
+    (torch.conv_transpose2d, nn.ConvTranspose2d(3, 5, (3, 2), 1, 1)),
+]
+
+
+def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def choose(func: Any, *rest: Any) -> str:
+        return name if name in kernels._ROUTES[func] else "native"
+
+    monkeypatch.setattr(kernels, "_fastest", choose)
+
+
+@pytest.mark.parametrize("route", ["columns", "folded"])
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: repr(call[1]))
+def test_a_route_is_the_convolution_up_to_second_derivatives(call: Any, route: str, monkeypatch: Any) -> None:
+    forced(monkeypatch, route)
+    torch.manual_seed(0)
+    module, data = call[1].double(), torch.randn(2, 3, 6, 5, dtype=torch.float64, requires_grad=True)
+
+    def derivatives() -> list[Tensor]:
+        out = module(data)
+        first = torch.autograd.grad(out.square().sum(), [data, *module.parameters()], create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum() + first[1].square().sum(), [data, *module.parameters()])
+        return [out, *first, *second]
+
+    plain = derivatives()
+    with TunedConvolutions():
+        tuned = derivatives()
+    for one, other in zip(tuned, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_one_pixel_is_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, "product")
+    torch.manual_seed(0)
+    module, data = nn.ConvTranspose2d(7, 5, (3, 2), 2).double(), torch.randn(2, 7, 1, 1, dtype=torch.float64)
+    with TunedConvolutions():
+        tuned = module(data)
+    torch.testing.assert_close(tuned, module(data), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.conv2d(x, torch.ones(4, 2, 3, 3), groups=2),
+        lambda x: F.conv2d(x, torch.ones(4, 4, 3, 3), dilation=2),
+        lambda x: F.conv2d(x, torch.ones(4, 4, 3, 3), stride=(1, 2)),
+        lambda x: F.conv2d(x, torch.ones(4, 4, 3, 3), padding="same"),
+        lambda x: F.conv_transpose2d(x, torch.ones(4, 4, 3, 3), stride=2, output_padding=1),
+        lambda x: F.conv2d(x[0], torch.ones(4, 4, 3, 3)),
+    ],
+    ids=["groups", "dilation", "stride", "padding", "output padding", "3-d"],
+)
+def test_what_is_left_to_torch(call: Any) -> None:
+    data, mode = torch.ones(2, 4, 8, 8), TunedConvolutions()
+    with mode:
+        found = call(data)
+    assert torch.equal(found, call(data))
+    assert mode.state_dict() == {"choices": []}
+
+
+def test_the_fastest_is_chosen_and_ties_go_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"native": 1.0, "columns": 0.95, "folded": 0.5}
+    names = {route: name for table in kernels._ROUTES.values() for name, route in table.items()}
+    monkeypatch.setattr(kernels, "_seconds", lambda route, *rest: seconds[names[route]])
+    mode, data = TunedConvolutions(), torch.ones(1, 2, 4, 4)
+    with mode:
+        F.conv2d(data, torch.ones(3, 2, 3, 3))
+        F.conv_transpose2d(data, torch.ones(2, 3, 3, 3))
+    chosen = mode.state_dict()["choices"]
+    assert [(key[0], name) for key, name in chosen] == [("convolution", "native"), ("transposed convolution", "folded")]
+    other = TunedConvolutions()
+    other.load_state_dict(json.loads(json.dumps(mode.state_dict())))
+    assert other.state_dict() == mode.state_dict()
+
+
+def test_two_threads_agree_on_a_choice() -> None:
+    mode, weight, found = TunedConvolutions(), torch.ones(3, 2, 3, 3), []
+
+    def work() -> None:
+        with mode:
+            found.append(F.conv2d(torch.ones(1, 2, 8, 8), weight))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert torch.equal(found[0], found[1])
+    assert len(mode.state_dict()["choices"]) == 1
+
+
+@pytest.mark.parametrize("route", ["columns", "folded"])
+def test_a_penalised_game_has_the_same_field(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The penalty differentiates twice, inside a transform of torch.func."""
+    forced(monkeypatch, route)
+    torch.manual_seed(0)
+    generator, critic = DcganGenerator(size=8, latent=4, width=4), DcganCritic(size=8, width=4, norm="none")
+    game = Adversarial(generator.double(), critic.double(), objective=NonSaturating(), penalties=[Interpolated()])
+    sample = PairedSource(torch.randn(8, 1, 8, 8, dtype=torch.float64), latent=4).sample(8)
+    plain = flat(game.gradients(sample))
+    Execution(kernels="tuned").prepare(game)
+    torch.testing.assert_close(flat(game.gradients(sample)), plain, rtol=0, atol=1e-12)
+
+
+def test_measuring_works_and_a_transform_is_no_place_for_it() -> None:
+    mode, weight = TunedConvolutions(), torch.ones(3, 2, 3, 3)
+
+    def total(data: Tensor) -> Tensor:
+        return F.conv2d(data, weight).sum()
+
+    data = torch.ones(1, 2, 8, 8)
+    with mode:
+        inside = torch.func.grad(total)(data)
+    assert mode.state_dict() == {"choices": []}
+    with mode:
+        total(data)
+    assert len(mode.state_dict()["choices"]) == 1
+    torch.testing.assert_close(inside, torch.func.grad(total)(data))
