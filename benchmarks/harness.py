@@ -48,8 +48,17 @@ def compare(
     pairs = [(milliseconds(ours, repeats), milliseconds(theirs, repeats)) for _ in range(rounds)]
     ratios = [theirs / ours for ours, theirs in pairs]
     mine, other = (statistics.median(times) for times in zip(*pairs, strict=True))
-    command = "python " + " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    return Result(name, statistics.median(ratios), min(ratios), max(ratios), mine, other, rounds, command)
+    return Result(name, *spread(ratios), mine, other, rounds, command())
+
+
+def spread(ratios: list[float]) -> tuple[float, float, float]:
+    """Median, smallest, largest."""
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def command() -> str:
+    """What makes a figure again."""
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def milliseconds(function: Callable[[], object], repeats: int = 1) -> float:

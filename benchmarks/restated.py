@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.utils import parametrize
+
+from manypaths.objectives.base import Objective
 
 Tensors = list[Tensor]
 
@@ -28,12 +30,13 @@ class Restated:
         self,
         generator: nn.Module,
         critic: nn.Module,
+        objective: Objective,
         batch: Callable[[], tuple[Tensor, Tensor]],
         *,
         lr: float,
         reduced: bool,
     ):
-        self.batch, self.lr, self.reduced = batch, lr, reduced
+        self.objective, self.batch, self.lr, self.reduced = objective, batch, lr, reduced
         self.now = (copy.deepcopy(generator), copy.deepcopy(critic))
         self.half, self.snapshot = copy.deepcopy(self.now), copy.deepcopy(self.now)
         self.means = tuple([torch.zeros_like(p) for p in module.parameters()] for module in self.now)
@@ -59,11 +62,21 @@ class Restated:
         return generator, critic
 
     def critic_gradients(self, generator: nn.Module, critic: nn.Module, real: Tensor, latent: Tensor) -> Tensors:
-        loss = softplus(-critic(real)).mean() + softplus(critic(generator(latent))).mean()
+        loss = self.objective.critic(critic(real), critic(generator(latent)))
         return _backward(loss, critic, generator)
 
     def generator_gradients(self, generator: nn.Module, critic: nn.Module, latent: Tensor) -> Tensors:
-        return _backward(softplus(-critic(generator(latent))).mean(), generator, critic)
+        return _backward(self.objective.generator(critic(generator(latent))), generator, critic)
+
+    def full_pass(self, chunks: list[tuple[Tensor, Tensor]]) -> None:
+        """The mean gradient at the iterate, each chunk with passes of its own for either player."""
+        generator, critic = self.now
+        self.means = tuple([torch.zeros_like(p) for p in module.parameters()] for module in self.now)
+        for real, latent in chunks:
+            found = self.generator_gradients(generator, critic, latent), self.critic_gradients(*self.now, real, latent)
+            for mean, gradients in zip(self.means, found, strict=True):
+                for m, g in zip(mean, gradients, strict=True):
+                    m += g / len(chunks)
 
     def _move(self, modules: tuple[nn.Module, ...], directions: tuple[Tensors, Tensors]) -> None:
         for module, direction in zip(modules, directions, strict=True):
@@ -78,20 +91,21 @@ class Twin(Restated):
     def critic_gradients(self, generator: nn.Module, critic: nn.Module, real: Tensor, latent: Tensor) -> Tensors:
         with torch.no_grad():
             fake = generator(latent)
-        loss = softplus(-critic(real)).mean() + softplus(critic(fake)).mean()
+        loss = self.objective.critic(critic(real), critic(fake))
         return list(torch.autograd.grad(loss, list(critic.parameters())))
 
     def generator_gradients(self, generator: nn.Module, critic: nn.Module, latent: Tensor) -> Tensors:
-        loss = softplus(-critic(generator(latent))).mean()
+        loss = self.objective.generator(critic(generator(latent)))
         return list(torch.autograd.grad(loss, list(generator.parameters())))
 
 
-def floor(generator: nn.Module, critic: nn.Module, real: Tensor, latent: Tensor) -> None:
+def floor(generator: nn.Module, critic: nn.Module, objective: Objective, real: Tensor, latent: Tensor) -> None:
     """One evaluation of the field and nothing else: a forward pass, and the two backward passes it takes."""
-    fake = critic(generator(latent))
-    loss = softplus(-critic(real)).mean() + softplus(fake).mean()
-    torch.autograd.grad(loss, list(critic.parameters()), retain_graph=True)
-    torch.autograd.grad(softplus(-fake).mean(), list(generator.parameters()))
+    with parametrize.cached():
+        fake = critic(generator(latent))
+        loss = objective.critic(critic(real), fake)
+        torch.autograd.grad(loss, list(critic.parameters()), retain_graph=True)
+        torch.autograd.grad(objective.generator(fake), list(generator.parameters()))
 
 
 def _backward(loss: Tensor, module: nn.Module, other: nn.Module) -> Tensors:

@@ -1,0 +1,37 @@
+"""SVRE on DCGAN-28 against the restated scheme while somebody else keeps one core busy.
+
+python benchmarks/foreign.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from harness import compare, keep_memory, record
+from nets import DCGAN
+from restated import Restated
+from steps import scheme
+
+
+def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
+    keep_memory()
+    theirs = scheme(DCGAN, Restated, reduced=True)
+    ours, alone = DCGAN.training(reduced=True), DCGAN.training(reduced=True, lanes="off")
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        name = "DCGAN-28: SVRE iteration, portable, one foreign busy core"
+        results = [
+            compare(f"{name}, against the restated scheme", ours.step, theirs.step, rounds=rounds),
+            compare(f"{name}, against one lane", ours.step, alone.step, rounds=rounds),
+        ]
+    finally:
+        busy.kill()
+        busy.wait()
+    record(results)
+
+
+if __name__ == "__main__":
+    typer.run(main)
