@@ -14,6 +14,7 @@ from manypaths.metrics.ms_ssim import MsSsim, level_exponents, mean_similarity
 from manypaths.metrics.precision_recall import PrecisionRecall, overlap
 from manypaths.metrics.transport import SlicedWasserstein, WassersteinDistance, sliced_wasserstein, wasserstein
 from manypaths.metrics.wasserstein_critic import WassersteinCritic
+from manypaths.randomness import generator_for
 
 
 def ms_ssim_float64(x: np.ndarray, y: np.ndarray, betas: tuple[float, ...]) -> float:
@@ -121,6 +122,19 @@ def test_transport_compares_equal_counts_and_says_so(gaussian, compare, monkeypa
     monkeypatch.setattr("manypaths.metrics.transport.find_spec", lambda name: None if name == "ot" else found(name))
     with pytest.raises(InvalidType, match=r"POT, which is not installed: pip install 'manypaths\[transport\]'"):
         WassersteinDistance().prepare("points")
+
+
+def test_transport_between_pixels_reads_no_net(pictures, gaussian) -> None:
+    images = pictures(8, 1, shape=(3, 4, 4))
+    (row,) = SlicedWasserstein(space="pixels", directions=9)(SampleSets(images, images.flip(0) + 51))
+    directions = torch.nn.functional.normalize(
+        torch.randn(48, 9, generator=generator_for(0, "directions"), dtype=torch.float64), dim=0
+    )
+    assert row.value == pytest.approx(0.2 * float(directions.sum(0).square().mean().sqrt()), rel=1e-12)
+    assert (row.metric, row.net, row.samples) == ("sliced wasserstein (pixels)", "", 8)
+    assert not WassersteinDistance(space="pixels").reads_net("images")
+    with pytest.raises(InvalidType, match="wasserstein.space is 'pixels' and the samples are points"):
+        WassersteinDistance(space="pixels")(SampleSets(gaussian(4, 1), gaussian(4, 2)))
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])

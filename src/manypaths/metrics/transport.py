@@ -13,32 +13,46 @@ from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 from manypaths.randomness import generator_for
+from manypaths.registry import name_of
 
 Order = Literal[1, 2]
 
 
 @dataclass(frozen=True)
 class Transport(SampleMetric):
-    """What both distances share: equally many of both sets, at most ``limit``, in features or points."""
+    """What both distances share: equally many of both sets, at most ``limit``, in features or points.
+
+    With ``space="pixels"`` images are compared as they are, entries in [0, 1], and no net is read.
+    """
 
     order: Order = 2
     limit: fields.PositiveInt = 2000
+    space: Literal["features", "pixels"] = "features"
     takes: ClassVar[tuple[Kind, ...]] = ("images", "points")
 
     def __post_init__(self) -> None:
         fields.check(self)
 
     def reads_net(self, kind: Kind) -> bool:
-        return kind == "images"
+        return kind == "images" and self.space == "features"
 
     def prepare(self, kind: Kind) -> None:
         super().prepare(kind)
+        if kind == "points" and self.space == "pixels":
+            raise InvalidType(
+                f"{name_of(type(self))}.space is 'pixels' and the samples are points: expected 'features'"
+            )
         if find_spec("ot") is None:
             raise InvalidType("optimal transport needs POT, which is not installed: pip install 'manypaths[transport]'")
 
     def subsets(self, samples: SampleSets) -> tuple[Tensor, Tensor]:
         """Equally many of both, drawn without replacement where a set holds more."""
-        both = samples.generated_features, samples.reference_features
+        pixels = self.space == "pixels"
+        both = (
+            (samples.generated, samples.reference)
+            if pixels
+            else (samples.generated_features, samples.reference_features)
+        )
         n = min(self.limit, *map(len, both))
         one, other = (
             data if len(data) == n else data[torch.randperm(len(data), generator=generator)[:n]]
@@ -47,11 +61,15 @@ class Transport(SampleMetric):
                 for data, side in zip(both, ("generated", "reference"), strict=True)
             )
         )
-        return one, other
+        return (_entries(one), _entries(other)) if pixels else (one, other)
 
     def row(self, samples: SampleSets, name: str, value: float, n: int, protocol: str) -> list[Score]:
-        about = f"W_{self.order} of the empirical measures, Euclidean, {samples.space}{protocol}"
-        return [Score(samples.named(name), value, None, samples.about_net, n, n, about)]
+        pixels = self.space == "pixels"
+        about = (
+            f"W_{self.order} of the empirical measures, Euclidean, {'pixels' if pixels else samples.space}{protocol}"
+        )
+        title, net = (f"{name} (pixels)", "") if pixels else (samples.named(name), samples.about_net)
+        return [Score(title, value, None, net, n, n, about)]
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,10 @@ class SlicedWasserstein(Transport):
         value = sliced_wasserstein(one, other, directions, order=self.order)
         protocol = f", {self.directions} directions"
         return self.row(samples, "sliced wasserstein", value, len(one), protocol)
+
+
+def _entries(images: Tensor) -> Tensor:
+    return images.flatten(1).double() / 255
 
 
 def wasserstein(one: Tensor, other: Tensor, *, order: Order) -> float:

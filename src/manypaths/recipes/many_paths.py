@@ -139,7 +139,9 @@ def _cifar10(game: str) -> Recipe:
 
 def _celeba(game: str) -> Recipe:
     """Without labels there is no classifier to look through: its scores need no feature net."""
-    return _recipe("celeba", game, Part(CelebA), size=64, metrics=(Part(MsSsim), Part(SlicedWasserstein)))
+    return _recipe(
+        "celeba", game, Part(CelebA), size=64, metrics=(Part(MsSsim), Part(SlicedWasserstein, space="pixels"))
+    )
 
 
 def _recipe(data_name: str, game: str, data: Part[DataSet], *, size: int, metrics: tuple[Part[Any], ...]) -> Recipe:

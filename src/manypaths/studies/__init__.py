@@ -14,5 +14,8 @@ STUDIES = Registry(
         "method-zoo": "method_zoo:study",
         "low-dimensional-manifold": "low_dimensional_manifold:study",
         "parallel-lines": "parallel_lines:study",
+        "color-mnist": "color_mnist:study",
+        "cifar10": "cifar10:study",
+        "celeba": "celeba:study",
     },
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from manypaths.errors import InvalidValue
-from manypaths.studies.statistics import Estimate, Statistic
+from manypaths.studies.statistics import Estimate, NotTested, Statistic
 from manypaths.studies.tables import Table
 
 Ruling = Literal["holds", "does not hold", "undecided"]
@@ -114,8 +114,11 @@ class Claim:
     assumed: float | None = None
 
     def judge(self, table: Table) -> Verdict:
-        """The verdict from a complete table; a statistic that is not a number decides nothing."""
-        estimate = self.statistic.estimate(table)
+        """The verdict from a complete table; a statistic that is not a number, or not to be had, decides nothing."""
+        try:
+            estimate = self.statistic.estimate(table)
+        except NotTested as missing:
+            return undecided(self, f"not tested: {missing}")
         return Verdict(self, estimate, self.expected.rule(estimate.low, estimate.high))
 
     def negated(self) -> Claim:

@@ -35,8 +35,9 @@ def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
     verdicts = []
     for claim in plan.claims:
         verdict = claim.judge(table)
-        note = "" if before.get(claim.name) == claim.registered() else "the claim was changed after the first cell ran"
-        verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, note))
+        same = before.get(claim.name) == claim.registered()
+        notes = (verdict.note, "" if same else "the claim was changed after the first cell ran")
+        verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, "; ".join(filter(None, notes))))
     return verdicts
 
 

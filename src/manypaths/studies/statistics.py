@@ -15,6 +15,10 @@ from manypaths.errors import InvalidValue
 from manypaths.studies.tables import Table
 
 
+class NotTested(Exception):
+    """A statistic has nothing to be read from; the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number and the interval [low, high] that a claim's rule looks at."""
@@ -38,20 +42,25 @@ def bootstrap_interval(
     Phi(-sqrt(n / (n - 1)) t_{n-1, 1-alpha/2}), which for a mean is the t interval's width (Hesterberg, What Teachers
     Should Know About the Bootstrap, 2015). One row gives the whole line.
     """
-    from scipy.stats import norm, t
-
     n = len(values)
     if n == 0:
         raise InvalidValue("no rows to summarise: expected at least one")
     value = float(summary(values))
     if n == 1:
         return Estimate(value, -math.inf, math.inf)
-    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + level) / 2, n - 1))
     index = np.random.default_rng(seed).integers(n, size=(resamples, n))
     with np.errstate(invalid="ignore"):
         drawn = np.array([summary(values[rows]) for rows in index])
+    return percentiles(value, drawn, n, level=level)
+
+
+def percentiles(value: float, drawn: np.ndarray, n: int, *, level: float) -> Estimate:
+    """The expanded percentile interval of a value that was ``drawn`` again from resamples of n rows, n >= 2."""
+    from scipy.stats import norm, t
+
     if np.isnan(drawn).any():
         return Estimate(value, math.nan, math.nan)
+    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + level) / 2, n - 1))
     low = np.quantile(drawn, tail, method="lower")  # no interpolation: a diverged seed is infinite
     high = np.quantile(drawn, 1 - tail, method="higher")
     return Estimate(value, float(low), float(high))
@@ -89,7 +98,7 @@ def paired_interval(first: int, second: int, n: int, *, level: float = 0.95) -> 
 
 
 class Statistic(ABC):
-    """A number computed from the study's table, with an interval.
+    """A number computed from the study's table, with an interval; raises ``NotTested`` where there is none to be had.
 
     ``where`` selects rows by the values of columns before anything else happens.
     """
@@ -154,7 +163,7 @@ class Bootstrap(Statistic):
         fields.check(self)
 
     def estimate(self, table: Table) -> Estimate:
-        groups = _seeds(table.where(**self.where), self.by, self.n)
+        groups = trials(table.where(**self.where), self.by, self.n)
         values = np.array([self.per_seed(rows) for rows in groups], dtype=float)
         return bootstrap_interval(values, self.summary, level=self.level, resamples=self.resamples)
 
@@ -180,7 +189,7 @@ class Proportion(Statistic):
         fields.check(self)
 
     def estimate(self, table: Table) -> Estimate:
-        groups = _seeds(table.where(**self.where), self.by, self.n)
+        groups = trials(table.where(**self.where), self.by, self.n)
         return binomial_interval(sum(bool(self.per_seed(rows)) for rows in groups), self.n, level=self.level)
 
     @property
@@ -214,7 +223,7 @@ class PairedShares(Statistic):
         fields.check(self)
 
     def estimate(self, table: Table) -> Estimate:
-        pairs = [self.per_trial(rows) for rows in _seeds(table.where(**self.where), self.by, self.n)]
+        pairs = [self.per_trial(rows) for rows in trials(table.where(**self.where), self.by, self.n)]
         first, second = sum(bool(a) and not b for a, b in pairs), sum(bool(b) and not a for a, b in pairs)
         return paired_interval(first, second, self.n, level=self.level)
 
@@ -226,7 +235,7 @@ class PairedShares(Statistic):
         return f"paired over {self.n} {self.by}s, exact given the discordant ones (McNemar), {self.level:.0%}"
 
 
-def _seeds(table: Table, by: str, n: int) -> list[Table]:
+def trials(table: Table, by: str, n: int) -> list[Table]:
     """The rows of each seed; a number of seeds other than the planned one is a mistake in the study."""
     present = table.take(np.array([seed is not None and seed == seed for seed in table[by].tolist()], dtype=bool))
     groups = [rows for _, rows in present.groups(by)]
