@@ -8,5 +8,5 @@ from manypaths.studies.picture_study import UNLABELLED, Pictures, picture_study,
 
 def study() -> Study:
     """At how many settings does each game learn CelebA at 64 pixels? (P1.4, P1.5, P1.7)"""
-    scales = sizes(UNLABELLED, laptop=(12, 1000))
+    scales = sizes(UNLABELLED, laptop=(24, 1000))
     return picture_study(Pictures(name="celeba", title="CelebA", side=64, sizes=scales, labelled=False, stands_in=True))

@@ -41,7 +41,8 @@ def draw_spread(table: Table) -> Any:
             _mark_training(panel, at_settings)
         for game, style in ((REAL, "--"), (MEAN, ":")):
             panel.axhline(score_of(at_settings[0], game, name), color="#444444", linewidth=0.8, linestyle=style)
-        panel.set(title=SCORES[name], yscale="log" if name in LOGARITHMIC else "linear")
+        panel.set_title(SCORES[name], pad=16)
+        panel.set(yscale="log" if name in LOGARITHMIC else "linear")
         panel.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=8)
     _legend(figure, table)
     return figure
@@ -63,7 +64,7 @@ def draw_settings(table: Table) -> Any:
                 panel.plot(place["lr"][0], y, "o", color=colour, markerfacecolor=face)
         panel.set(xscale="log", xlabel="learning rate", title=f"{k:g} critic step{'s' if k > 1 else ''}")
         panel.set_yticks(range(len(TITLES)), list(TITLES.values()))
-        panel.invert_yaxis() if panel is panels[0] else None
+    panels[0].invert_yaxis()
     names = [(COLOURS[i], f"beta1 = {value:g}", True) for i, value in enumerate(beta1)]
     _handles(figure, [*names, ("#444444", "does not train", False)])
     return figure
@@ -86,7 +87,7 @@ def _mark_training(panel: Any, at_settings: list[Table]) -> None:
     for column, game in enumerate(TITLES):
         share = sum(trains(rows, game) for rows in at_settings)
         text = f"{share} of {len(at_settings)}"
-        panel.text(column, 0.98, text, ha="center", va="top", fontsize=8, transform=panel.get_xaxis_transform())
+        panel.text(column, 1.02, text, ha="center", fontsize=8, transform=panel.get_xaxis_transform())
 
 
 def _legend(figure: Any, table: Table) -> None:

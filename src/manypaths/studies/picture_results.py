@@ -103,9 +103,7 @@ def synthetic_ranks(scale: str) -> np.ndarray:
     """
     store = Store(Path(os.environ.get(SYNTHETIC_VARIABLE) or Path("runs") / f"{SYNTHETIC}-{scale}").expanduser())
     if not store.table.exists() or store.about()["study"] != SYNTHETIC:
-        raise NotTested(
-            f"no results of {SYNTHETIC} in {store.path}: run it, or name its directory {SYNTHETIC_VARIABLE}"
-        )
+        raise NotTested(f"no results of {SYNTHETIC} in {store.path}: run it, or set {SYNTHETIC_VARIABLE}")
     ends = []
     for _, rows in Table.read(store.table).where(function="robustness").groups("setting"):
         played = {game: runs for (game,), runs in rows.groups("game")}
