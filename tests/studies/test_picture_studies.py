@@ -61,7 +61,7 @@ def test_games_share_everything_but_the_game(name, scale) -> None:
 
 
 def test_a_recipe_is_what_its_setting_says() -> None:
-    size = study.sizes(study.LABELLED)["laptop"]
+    size = study.Pictures(name="color-mnist", title="Color MNIST", side=28).size("laptop")
     setting = runs.settings(24)[1]
     recipe = runs.recipe("color-mnist", "wgan-gp", setting, size)
     assert recipe.rule.settings["order"] == ("critic",) * 5 + ("generator",)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from manypaths.studies.base import Study
-from manypaths.studies.picture_study import LABELLED, Pictures, picture_study, sizes
+from manypaths.studies.picture_study import Pictures, picture_study
 
 
 def study() -> Study:
     """At how many settings does each game learn Color MNIST, and which one scores best? (P1.4, P1.5, P1.7)"""
-    return picture_study(Pictures(name="color-mnist", title="Color MNIST", side=28, sizes=sizes(LABELLED)))
+    return picture_study(Pictures(name="color-mnist", title="Color MNIST", side=28))

@@ -9,6 +9,7 @@ import numpy as np
 from manypaths.studies.figures import COLOURS, canvas
 from manypaths.studies.manifold_results import TITLES
 from manypaths.studies.picture_results import MEAN, REAL, TRAINS, score_of, trains
+from manypaths.studies.picture_runs import HIGHEST, LOWEST
 from manypaths.studies.tables import Table
 
 SCORES = {
@@ -41,7 +42,7 @@ def draw_spread(table: Table) -> Any:
             _mark_training(panel, at_settings)
         for game, style in ((REAL, "--"), (MEAN, ":")):
             panel.axhline(score_of(at_settings[0], game, name), color="#444444", linewidth=0.8, linestyle=style)
-        panel.set_title(SCORES[name], pad=16)
+        panel.set_title(SCORES[name], pad=16 if name == table["score"][0] else None)
         panel.set(yscale="log" if name in LOGARITHMIC else "linear")
         panel.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=8)
     _legend(figure, table)
@@ -62,7 +63,12 @@ def draw_settings(table: Table) -> Any:
                 colour = COLOURS[beta1.index(place["beta1"][0])]
                 face = colour if trains(rows, game) else "white"
                 panel.plot(place["lr"][0], y, "o", color=colour, markerfacecolor=face)
-        panel.set(xscale="log", xlabel="learning rate", title=f"{k:g} critic step{'s' if k > 1 else ''}")
+        panel.set(
+            xscale="log",
+            xlim=(0.9 * LOWEST, 1.1 * HIGHEST),
+            xlabel="learning rate",
+            title=f"{k:g} critic step{'s' if k > 1 else ''}",
+        )
         panel.set_yticks(range(len(TITLES)), list(TITLES.values()))
     panels[0].invert_yaxis()
     names = [(COLOURS[i], f"beta1 = {value:g}", True) for i, value in enumerate(beta1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -30,7 +30,7 @@ PENALISED = ("gan-gp", "dragan-ns")
 MANY_STEPS = 5
 """Critic steps at which WGAN-GP is said to be the strongest."""
 SOME = 0.15
-"""What is called some settings: the smallest share that 24 settings without one refute."""
+"""What is called some settings: about the smallest share that 24 settings without one refute."""
 DISCORDANT = 0.3
 SPREADS = {"quality": 0.25, "diversity": 0.2, "tau": 1.5}
 """Assumed: the share of settings that only one of two games trains at, and standard deviations over settings."""
@@ -69,36 +69,26 @@ class Pictures:
         name: of the study and, before the game's, of the recipes.
         title: as in a sentence.
         side: of the images.
-        sizes: scale -> size.
         labelled: whether it has a feature net.
         stands_in: whether drawn pictures take the data set's place at smoke scale where it is absent.
+        steps: of the generator at laptop scale.
     """
 
     name: str
     title: str
     side: int
-    sizes: Mapping[str, Size]
     labelled: bool = True
     stands_in: bool = False
+    steps: int = 2000
 
-
-def sizes(
-    metrics: Mapping[str, tuple[Part[Any], ...]],
-    *,
-    laptop: tuple[int, int] = (24, 2000),
-    paper: tuple[int, int] = (30, 50_000),
-) -> dict[str, Size]:
-    """The three scales; ``laptop`` and ``paper`` are the numbers of settings and of the generator's steps."""
-    common = {"batch": 64, "held_out": 5000}
-    return {
-        "smoke": Size(
-            settings=2, width=4, steps=4, batch=8, samples=32, held_out=64, limit=512, metrics=metrics["smoke"]
-        ),
-        "laptop": Size(
-            settings=laptop[0], steps=laptop[1], width=16, samples=2000, metrics=metrics["laptop"], **common
-        ),
-        "paper": Size(settings=paper[0], steps=paper[1], width=64, samples=10_000, metrics=metrics["paper"], **common),
-    }
+    def size(self, scale: str) -> Size:
+        """How large the runs are."""
+        metrics = (LABELLED if self.labelled else UNLABELLED)[scale]
+        if scale == "smoke":
+            return Size(settings=2, width=4, steps=4, batch=8, metrics=metrics, samples=32, held_out=64, limit=512)
+        if scale == "laptop":
+            return Size(settings=24, width=16, steps=self.steps, batch=64, metrics=metrics, samples=2000)
+        return Size(settings=30, width=64, steps=50_000, batch=64, metrics=metrics, samples=10_000)
 
 
 def picture_study(pictures: Pictures) -> Study:
@@ -117,7 +107,7 @@ def picture_study(pictures: Pictures) -> Study:
 
 
 def cells(pictures: Pictures, scale: str) -> list[Cell]:
-    size = pictures.sizes[scale]
+    size = pictures.size(scale)
     shared, score = settings(size.settings), DECIDING[size.metrics[0].target]
     stand_in = pictures.stands_in and scale == "smoke"
     compared = {
@@ -153,7 +143,7 @@ def _seconds(side: int, game: str, setting: Setting, size: Size) -> float:
 
 
 def claims(pictures: Pictures, scale: str) -> list[Claim]:
-    size = pictures.sizes[scale]
+    size = pictures.size(scale)
     strongest = [_strongest(size)] if pictures.labelled else []  # the paper says it of its labelled data sets
     return [*_wider(size), *_better(size), *strongest, _fails(size), _agreement(size, scale)]
 
