@@ -176,7 +176,7 @@ def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Ten
     if not half:
         return False
     point = {name: [p.double() for p in game.parameters(name)] for name in game.players}
-    buffers = [b.double() if b.is_floating_point() else b.clone() for b in game.buffers()]
+    buffers = [b.to(torch.float64 if b.is_floating_point() else b.dtype, copy=True) for b in game.buffers()]
     critic = twin_modules(game, point, buffers)(game.critic)
     given = (sample.real.double(), *label)
     try:
