@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 export TORCH TORCH_INDEX
 
-.PHONY: help demo test lint types check format lock clean
+.PHONY: help demo test bench lint types check format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,13 @@ DEMO_EVALUATIONS ?= 1200000
 
 test: .venv/.stamp ## the default test suite
 	$(BIN)/python -m pytest
+
+bench: .venv/.stamp ## time everything against its rivals: benchmarks/results.json and the table in docs/performance.md
+	@$(BIN)/python -m pip install -q cooper-optim
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@$(BIN)/python benchmarks/table.py
+
+BENCHMARKS ?= steps overhead optimisers population lanes peak memory foreign processes
 
 lint: .venv/.stamp ## style
 	$(BIN)/ruff check .

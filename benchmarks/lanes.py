@@ -3,19 +3,18 @@
     python benchmarks/lanes.py --repetitions 5 --repetitions 1000
 
 n = d = 100, step size 0.3, restart 0.1. The loop writes the recursion as it is defined, gradient by gradient, with the
-structure A_i = e_i e_i'. Rounds of both are interleaved; printed is the median of the per-round ratios of time per
-repetition and iteration.
+structure A_i = e_i e_i'. Times are those of all iterations of a round, per repetition.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from harness import Result, command, milliseconds, record, spread
 
 from manypaths import Coordinatewise
 from manypaths.studies.lanes import SvreLanes
@@ -61,25 +60,19 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     game, rng = Coordinatewise(N), np.random.default_rng(0)
+    results = []
     for n in repetitions:
         seeds = list(range(n))
         stacks = [SvreLanes(game, seeds[k : k + stack], lr=LR, restart=RESTART) for k in range(0, n, stack)]
-        ratios, costs = [], []
+        pairs = []
         for _ in range(rounds):
-            started = time.perf_counter()
-            numpy_loop(game, iterations, rng)
-            alone = (time.perf_counter() - started) / iterations
-            started = time.perf_counter()
-            for lanes in stacks:
-                lanes.advance(iterations)
-            together = (time.perf_counter() - started) / iterations / n
-            ratios.append(alone / together)
-            costs.append((alone, together))
-        alone, together = (statistics.median(c) * 1e6 for c in zip(*costs, strict=True))
-        print(
-            f"{n} repetitions: {statistics.median(ratios):.1f} times ({min(ratios):.1f} to {max(ratios):.1f}), "
-            f"{together:.2f} against {alone:.1f} us per repetition and iteration"
-        )
+            alone = milliseconds(lambda: numpy_loop(game, iterations, rng))
+            together = milliseconds(lambda: [lanes.advance(iterations) for lanes in stacks])  # noqa: B023
+            pairs.append((together / n, alone))
+        times = (statistics.median(side) for side in zip(*pairs, strict=True))
+        name = f"Figure 4's SVRE: {iterations} iterations of {n} repetitions side by side, against a NumPy loop"
+        results.append(Result(name, *spread([b / a for a, b in pairs]), *times, rounds, command()))
+    record(results)
 
 
 if __name__ == "__main__":
