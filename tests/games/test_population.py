@@ -19,6 +19,7 @@ from manypaths import (
     Bilinear,
     Extragradient,
     Full,
+    Game,
     IndexSource,
     MlpCritic,
     MlpGenerator,
@@ -191,6 +192,21 @@ def test_analytic_games() -> None:
         for _ in range(50):
             alone.step()
         assert difference(together, i, alone) < 1e-10
+
+
+def test_autocast_reaches_no_backward_pass() -> None:
+    """What a loss computes in float32 inside autocast is differentiated in float32, alone and in a stack."""
+
+    def squared(sample, *, player: nn.Linear) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return (player.weight @ player.weight).square().sum()
+
+    games = [Game.from_losses({"player": squared}, {"player": nn.Linear(5, 5, bias=False)}) for _ in range(2)]
+    stacked, samples = Population(games), PopulationSource.of(lambda seed: IndexSource(3, seed=seed), 2)
+    for game, sample in ((games[0], IndexSource(3).sample(2)), (stacked, samples.sample(2))):
+        plain = flat(game.gradients(sample))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(flat(game.gradients(sample)), plain)
 
 
 def test_what_is_refused() -> None:

@@ -278,8 +278,11 @@ def _seed_of(sample: Any) -> int:
     return 0 if seeds is None else int(seeds.sum()) & ((1 << 62) - 1)
 
 
-def differentiate(loss: Tensor, parameters: list[nn.Parameter], *, keep: bool) -> list[Tensor | None]:
-    """Outside autocast, which is for forward passes: each backward operation has the dtype of its forward one."""
+def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> list[Tensor | None]:
+    """One player's gradient, ``None`` where there is none; ``keep`` the graph for the next player.
+
+    Outside autocast, which is for forward passes: each backward operation has the dtype of its forward one.
+    """
     if not parameters or not loss.requires_grad:
         return [None] * len(parameters)
     with torch.autocast(loss.device.type, enabled=False):

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic import AnalyticGame, joined
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game, Sample, differentiate
 from manypaths.games.population_source import MemberSamples
-from manypaths.games.vectors import Gradients, Point, copy_, owned
+from manypaths.games.vectors import Gradients, Point, copy_
 
 DEFAULT_CHUNK = 128
 """Members evaluated at once: the weights and activations of more small networks fall out of a core's cache."""
@@ -140,13 +140,9 @@ class Population(Game):
             with torch.enable_grad():
                 found, leaves = self._evaluate(sample, names, slice(start, start + self.chunk))
                 for k, name in enumerate(names):
-                    keep, wanted = k + 1 < len(names), [t for t in leaves[name].values() if t.requires_grad]
+                    wanted = [t for t in leaves[name].values() if t.requires_grad]
                     total = found[name].sum()  # members share no weight: each row is that member's own gradient
-                    parts[name].append(
-                        owned(torch.autograd.grad(total, wanted, retain_graph=keep, allow_unused=True))
-                        if wanted and total.requires_grad
-                        else [None] * len(wanted)
-                    )
+                    parts[name].append(differentiate(total, wanted, keep=k + 1 < len(names)))
                     losses[name].append(found[name].detach())
         if saved:
             copy_(self.buffers(), saved)
