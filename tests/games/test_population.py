@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from manypaths import (
     EMA,
@@ -31,7 +32,8 @@ from manypaths import (
     Uniform,
 )
 from manypaths.errors import InputError
-from manypaths.games.population import Population, groups
+from manypaths.games.members import groups
+from manypaths.games.population import Population
 from manypaths.games.population_source import PopulationSource
 from manypaths.games.vectors import flat
 from manypaths.randomness import generator_for
@@ -231,6 +233,17 @@ def test_what_is_refused() -> None:
     source = PopulationSource([PairedSource(torch.randn(8, 2), latent=3)])
     with pytest.raises(InputError, match="members of a population cannot"):
         noisy.gradients(source.sample(4))
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm], ids=["current", "hook"])
+def test_spectral_norm_is_refused_at_construction(norm) -> None:
+    inner, whole = gan(0), gan(1)
+    norm(inner.critic.layers[2])
+    with pytest.raises(InputError, match=r"^critic\.layers\.2 has spectral norm, .*expected networks without it, or a"):
+        Population([inner])
+    bare = Adversarial(norm(nn.Linear(3, 2)), whole.critic, objective=NonSaturating())
+    with pytest.raises(InputError, match=r"^generator has spectral norm, whose power iteration torch cannot run for"):
+        Population([bare])
 
 
 def test_groups_hold_what_one_stack_can() -> None:

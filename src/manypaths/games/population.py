@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic import AnalyticGame, joined
 from manypaths.games.base import Game, Sample, differentiate
+from manypaths.games.members import check_members
 from manypaths.games.population_source import MemberSamples
 from manypaths.games.vectors import Gradients, Point, copy_
 
@@ -74,7 +75,7 @@ class Population(Game):
         if chunk < 1:
             raise InvalidValue(f"chunk is {chunk}: expected at least 1")
         self.template = games[0]
-        _agree(games)
+        check_members(games)
         self.seeds = tuple(range(len(games)) if seeds is None else seeds)
         self.vary = {path: torch.as_tensor(values) for path, values in (vary or {}).items()}
         lengths = {"seeds": len(self), **{path: len(values) for path, values in self.vary.items()}}
@@ -273,44 +274,3 @@ def _resolve(game: Game, path: str) -> tuple[Any, str]:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidType(f"vary: {path} is {value!r}: expected a number")
     return owner, name
-
-
-def groups(games: Sequence[Game]) -> list[list[int]]:
-    """The members by what one stack can hold: lists of indices, in order of first appearance.
-
-    Weights, buffers and seeds differ inside a group; what changes the graph or the game's constants does not.
-    """
-    found: list[list[int]] = []
-    for i, game in enumerate(games):
-        home = next((group for group in found if _difference(games[group[0]], game) is None), None)
-        found.append([i]) if home is None else home.append(i)
-    return found
-
-
-def _agree(games: Sequence[Game]) -> None:
-    """Only the first member's class, constants and modules are used: all others must have the same."""
-    for i, game in enumerate(games):
-        if game is not games[0] and (difference := _difference(games[0], game)):
-            raise InvalidType(
-                f"member {i} has {difference} than member 0: members share all but their weights; vary=... is for "
-                "numbers, and groups(games) tells which can be stacked"
-            )
-
-
-def _difference(first: Game, other: Game) -> str | None:
-    """What keeps two games out of one stack, in words."""
-    if type(first) is not type(other):
-        return "another kind of game"
-    for name, module in first.players.items():
-        theirs = other.players.get(name)
-        shapes = [[tuple(t.shape) for t in m.parameters()] for m in (module, theirs) if m is not None]
-        if repr(theirs) != repr(module) or shapes[0] != shapes[1]:
-            return f"another {name}"
-    for name, value in vars(first).items():
-        theirs = getattr(other, name, None)
-        if name.startswith("_") or name == "players" or isinstance(value, nn.Module) or theirs is value:
-            continue
-        same = torch.equal(value, theirs) if isinstance(value, Tensor) and isinstance(theirs, Tensor) else None
-        if not (value == theirs if same is None else same):
-            return f"another {name}"
-    return None
