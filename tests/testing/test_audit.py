@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.paired import PairedSource
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.models.layers import SelfAttention
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
 from manypaths.objectives.minimax import Minimax
@@ -106,6 +107,13 @@ class WithUnused(nn.Module):
         return self.inner(x)
 
 
+class Multiplied(WithUnused):
+    """Its spare layer is asked, and the answer multiplied by zero."""
+
+    def forward(self, x):
+        return self.inner(x) + 0.0 * self.spare(x.flatten(1)[:, :3]).sum(1)
+
+
 def sharing() -> Adversarial:
     one, two = MlpGenerator(latent=4, shape=(1, 8, 8), hidden=(64,)), MlpCritic(shape=(1, 8, 8), hidden=(64,))
     two.layers[0].bias = one.layers[0].bias
@@ -133,6 +141,7 @@ PLANTED = {
     "not minimax": lambda: (gan(objective=FakeMinimax()), source()),
     "shared parameters": lambda: (sharing(), source()),
     "unused parameters": lambda: (gan(critic_=WithUnused()), source()),
+    "zero gradient": lambda: (gan(critic_=Multiplied()), source()),
     "no gradient": lambda: (gan(generator_=Detached()), source()),
     "data range": lambda: (gan(), PairedSource(IMAGES.float(), latent=4)),
     "sigmoid at the end of the critic": lambda: (gan(critic_=nn.Sequential(critic(), nn.Sigmoid())), source()),
@@ -170,6 +179,25 @@ class ConditionalGenerator(nn.Module):
 
     def forward(self, z, label):
         return self.linear(torch.cat([z, self.embed(label)], 1)).tanh().reshape(-1, 1, 8, 8)
+
+
+def test_a_gradient_that_is_zero_at_the_start_is_not_one_that_is_missing() -> None:
+    """Self-attention's gamma starts at 0: its queries, keys and values wait for it, and are used all the same."""
+    layers = nn.Conv2d(1, 8, 4, 2), SelfAttention(8), nn.Flatten(), nn.Linear(72, 1), nn.Flatten(0)
+    game, data = gan(critic_=nn.Sequential(*layers)), source()
+    names = [name for name, _ in game.critic.named_parameters()]
+    pairs = zip(names, game.gradients(data.sample(8))["critic"], strict=True)
+    waiting = [name for name, gradient in pairs if gradient is not None and not gradient.any()]
+    assert waiting == [f"1.{layer}.{kind}" for layer in ("query", "key", "value") for kind in ("weight", "bias")]
+    assert audit(game, data, measure=False).findings == ()
+    (unused,) = audit(gan(critic_=WithUnused()), source(), measure=False).findings
+    assert unused.what == "2 parameters of critic get no gradient, the first is spare.weight"
+    (zero,) = audit(gan(critic_=Multiplied()), source(), measure=False).findings
+    assert zero.what.startswith("2 parameters of critic have a gradient that is exactly zero, at these weights and at")
+    flat = critic()
+    nn.init.zeros_(list(flat.parameters())[-1])
+    nn.init.zeros_(list(flat.parameters())[-2])
+    assert audit(gan(critic_=flat), source(), measure=False).findings == (), "the generator waits for the critic"
 
 
 HEALTHY = {

@@ -16,6 +16,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game, batch_coupling_layers
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.vectors import Gradients, flat
+from manypaths.randomness import generator_for
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Subject:
             return self.game.gradients(self.sample)
         except (InputError, RuntimeError, IndexError):
             return None
+
+    def nearby(self) -> Gradients | None:
+        """The field at weights that differ by normal numbers of deviation 0.01."""
+        draw = generator_for(0, "audit", "nearby")
+        move = lambda w: w + 0.01 * torch.randn(w.shape, generator=draw).to(w)  # noqa: E731
+        with self.game.at({name: [move(w) for w in weights] for name, weights in self.game.point().items()}):
+            return self.gradients()
 
     @property
     def gan(self) -> Adversarial | None:
@@ -187,7 +195,7 @@ def objective(subject: Subject) -> Iterator[Finding]:
 
 
 def parameters(subject: Subject) -> Iterator[Finding]:
-    """Every parameter belongs to one player and gets a gradient."""
+    """Every parameter belongs to one player, and gets a gradient that is not zero for good."""
     game, gradients = subject.game, subject.gradients()
     for one, two in itertools.combinations(game.players, 2):
         shared = {id(p) for p in game.parameters(one)} & {id(p) for p in game.parameters(two)}
@@ -197,21 +205,57 @@ def parameters(subject: Subject) -> Iterator[Finding]:
                 f"{one} and {two} share {len(shared)} parameters: each player's step undoes the other's",
                 "give each player weights of its own",
             )
-    for name in gradients or ():
-        named = [k for k, p in game.players[name].named_parameters() if p.requires_grad]
-        dead = [k for k, g in zip(named, gradients[name], strict=True) if g is None or not bool(g.any())]  # type: ignore[index]
-        if named and len(dead) == len(named):
+    if gradients is not None:
+        yield from _absent(game, gradients)
+        yield from _zero(subject, gradients)
+
+
+def _absent(game: Game, gradients: Gradients) -> Iterator[Finding]:
+    """Parameters that the loss is not a function of: autograd has nothing to say about them."""
+    for name in gradients:
+        named = _trainable(game, name)
+        absent = [k for k, g in zip(named, gradients[name], strict=True) if g is None]
+        if named and len(absent) == len(named):
             yield Finding(
                 "no gradient",
                 f"the loss of {name} does not depend on its parameters: no gradient arrives",
                 "remove a detach() or no_grad() on the way, and check requires_grad",
             )
-        elif dead:
+        elif absent:
             yield Finding(
                 "unused parameters",
-                f"{len(dead)} parameters of {name} get no gradient, the first is {dead[0]}",
+                f"{len(absent)} parameters of {name} get no gradient, the first is {absent[0]}",
                 "remove them, or use them in forward",
             )
+
+
+def _zero(subject: Subject, gradients: Gradients) -> Iterator[Finding]:
+    """Parameters with a gradient that is exactly zero, here and at a point nearby.
+
+    Here alone it is no mistake: what stands behind a factor that starts at zero, such as self-attention's gamma, moves
+    once the factor has.
+    """
+    if not any(_vanishes(g) for name in gradients for g in gradients[name]):
+        return
+    nearby = subject.nearby() or {}
+    for name in nearby:
+        named = zip(_trainable(subject.game, name), gradients[name], nearby[name], strict=True)
+        zero = [k for k, here, there in named if _vanishes(here) and _vanishes(there)]
+        if zero:
+            yield Finding(
+                "zero gradient",
+                f"{len(zero)} parameters of {name} have a gradient that is exactly zero, at these weights and "
+                f"at others nearby, the first is {zero[0]}",
+                "look for a product with zero, a saturated output or units that are dead on the whole batch",
+            )
+
+
+def _vanishes(gradient: Tensor | None) -> bool:
+    return gradient is not None and not bool(gradient.any())
+
+
+def _trainable(game: Game, player: str) -> list[str]:
+    return [name for name, p in game.players[player].named_parameters() if p.requires_grad]
 
 
 def ranges(subject: Subject) -> Iterator[Finding]:
