@@ -18,7 +18,10 @@ from manypaths.metrics.frechet import frechet_distance
 class Stand(nn.Module):
     """In place of the Inception network: the mean of each colour."""
 
+    seen = 0
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        Stand.seen += len(images)
         assert images.dtype == torch.uint8
         assert images.shape[1] == 3
         return images.double().mean((2, 3))
@@ -68,3 +71,14 @@ def test_the_row_and_its_value_with_a_stand_in(tmp_path, monkeypatch, pictures, 
     assert ("grey images repeated" in row.protocol) == (channels == 1)
     sides = [apply(Stand(), images.expand(-1, 3, -1, -1)) for images in (one, two)]
     assert row.value == pytest.approx(frechet_distance(*sides), rel=1e-9)
+
+
+def test_the_reference_meets_the_network_once(tmp_path, monkeypatch, pictures, compare) -> None:
+    (tmp_path / WEIGHTS).write_bytes(b"")
+    monkeypatch.setattr(fid, "find_spec", lambda name: object())
+    monkeypatch.setattr(fid, "inception", lambda file: Stand())
+    monkeypatch.setattr(Stand, "seen", 0)
+    metric, known, real = Fid(weights=str(tmp_path / WEIGHTS)), {}, pictures(70, 2, shift=50)
+    rows = [metric(compare(pictures(n, n), real, known=known)) for n in (60, 65)]
+    assert Stand.seen == 60 + 65 + 70
+    assert rows == [metric(compare(pictures(n, n), real)) for n in (60, 65)]

@@ -15,6 +15,7 @@ from manypaths.data.base import Data, DataSet
 from manypaths.data.synthetic import Ring
 from manypaths.errors import InputError, InvalidValue
 from manypaths.games.adversarial import Adversarial
+from manypaths.games.pixels import to_float
 from manypaths.metrics import feature_nets
 from manypaths.metrics.base import SampleSets
 from manypaths.metrics.feature_nets import Entry, NetRecipe
@@ -71,6 +72,17 @@ def test_the_recipe_and_the_command_line_choose_metrics(tiny, tmp_path, quick_ne
     rows = json.loads((tmp_path / "r" / "evaluation.json").read_text())
     assert [row["metric"] for row in rows][:2] == ["kid (digits-cnn)", "precision (digits-cnn)"]
     assert all("50" in row["protocol"] or row["samples"] == 50 for row in rows)
+
+
+def test_the_references_features_are_computed_once(tiny, quick_net, monkeypatch) -> None:
+    recipe, seen = tiny.with_({"metrics": "frechet,kid,precision-recall"}), []
+    generated = [torch.randint(256, (n, 1, 8, 8), dtype=torch.uint8) for n in (60, 70)]
+    scorer = Scorer(recipe)
+    net = scorer.net.net
+    monkeypatch.setattr(net, "features", lambda images: seen.append(len(images)) or net.body(to_float(images)))
+    found = [scorer.scores(images) for images in generated]
+    assert sum(seen) == 60 + 70 + len(scorer.reference)
+    assert found == [Scorer(recipe).scores(images) for images in generated], "bit for bit"
 
 
 @dataclass(frozen=True)

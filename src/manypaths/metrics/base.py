@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -50,6 +50,7 @@ class SampleSets:
         fitting: further real samples, disjoint from ``reference``, for metrics that fit something.
         net: the feature net, for metrics that read one.
         seed: of everything random in a metric.
+        known: what was computed of the reference, by name. Sets with one reference and one net may share it.
     """
 
     generated: Tensor
@@ -57,6 +58,7 @@ class SampleSets:
     fitting: Tensor | None = None
     net: FeatureNet | None = None
     seed: int = 0
+    known: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         sets = {"generated": self.generated, "reference": self.reference, "fitting": self.fitting}
@@ -81,10 +83,16 @@ class SampleSets:
         """The net's features of the generated images, or the generated points themselves; (N, k) in float64."""
         return self._features(self.generated)
 
-    @cached_property
+    @property
     def reference_features(self) -> Tensor:
         """The same of the real samples."""
-        return self._features(self.reference)
+        return self.of_reference("features", self._features)
+
+    def of_reference(self, name: str, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """``function(reference)``, unless it is known."""
+        if name not in self.known:
+            self.known[name] = function(self.reference)
+        return self.known[name]
 
     @property
     def trained_net(self) -> FeatureNet:

@@ -47,7 +47,8 @@ class Fid(SampleMetric):
 
     def measure(self, samples: SampleSets) -> list[Score]:
         net = inception(self.file)
-        sides = [apply(lambda part: net(_colour(part)), s, chunk=50) for s in (samples.generated, samples.reference)]
+        features = lambda images: apply(lambda part: net(_colour(part)), images, chunk=50)  # noqa: E731
+        sides = features(samples.generated), samples.of_reference(f"inception, {self.file}", features)
         grey = "; grey images repeated in three channels" if samples.generated.shape[1] == 1 else ""
         protocol = f"2048 pooled features, the original's bilinear resizing to 299 pixels, float64 covariances{grey}"
         counts = len(samples.generated), len(samples.reference)

@@ -51,6 +51,7 @@ class Scorer:
             metric.prepare(self.kind)
         self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
         self.net: FeatureNet | None = None
+        self._known: dict[str, Tensor] = {}  # the reference's features, once for all evaluations
         if any(metric.reads_net(self.kind) for metric in self.metrics):
             self.net = _fitting_net(net or default_net(data), self.reference)
         elif net is not None:
@@ -72,7 +73,7 @@ class Scorer:
             return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
 
     def scores(self, generated: Tensor) -> list[Score]:
-        samples = SampleSets(generated, self.reference, self.fitting, self.net, self.recipe.seed)
+        samples = SampleSets(generated, self.reference, self.fitting, self.net, self.recipe.seed, self._known)
         return [score for metric in self.metrics for score in metric(samples)]
 
     def row(self, training: Training) -> dict[str, dict[str, float]]:
