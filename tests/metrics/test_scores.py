@@ -113,7 +113,10 @@ def test_modes_by_hand() -> None:
 def test_the_defaults_state_net_counts_and_protocol(pictures, compare) -> None:
     samples = compare(pictures(200, 1), pictures(300, 2))
     metrics = (InceptionScore(), Frechet(), LabelHistogram())
+    seen: list[int] = []
+    samples.trained_net.net.register_forward_pre_hook(lambda net, images: seen.append(len(images[0])))
     rows = [row for metric in metrics for row in metric(samples)]
+    assert sum(seen) == 200, "two metrics read the logits, and the net meets the images once"
     assert [row.metric for row in rows] == [
         "inception score",
         "frechet (planted-net)",

@@ -43,7 +43,7 @@ class Score:
 
 @dataclass(frozen=True)
 class SampleSets:
-    """The two sets that a metric compares; features are computed once, when a metric first asks for them.
+    """The two sets that a metric compares; what the net says of them is computed once, when a metric first asks.
 
     Attributes:
         generated, reference: uint8 images (N, C, H, W), or float points (N, d).
@@ -82,6 +82,11 @@ class SampleSets:
     def generated_features(self) -> Tensor:
         """The net's features of the generated images, or the generated points themselves; (N, k) in float64."""
         return self._features(self.generated)
+
+    @cached_property
+    def generated_logits(self) -> Tensor:
+        """The net's logits of the generated images, (N, classes) in float64."""
+        return apply(self.trained_net.net, self.generated)
 
     @property
     def reference_features(self) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
-from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
+from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score
 from manypaths.randomness import seed_for
 
 
@@ -30,7 +30,7 @@ class InceptionScore(SampleMetric):
         return True
 
     def measure(self, samples: SampleSets) -> list[Score]:
-        logits = apply(samples.trained_net.net, samples.generated)
+        logits = samples.generated_logits
         mean, deviation = inception_score(logits, splits=self.splits, seed=samples.seed)
         protocol = f"{self.splits} splits, mean and deviation over them"
         return [Score("inception score", mean, deviation, samples.about_net, len(logits), 0, protocol)]
