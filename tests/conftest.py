@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+
 import pytest
 import torch
 
@@ -10,13 +13,19 @@ from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import IndexSource
 from manypaths.testing.closed_forms import curved_rotation
 
+# The tensors are tiny: threads that wait for each other cost more than they compute, tenfold on a busy machine.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
+
+PRELOADED = ["manypaths.cli", "manypaths.run.loop", "sklearn.datasets", "torch._dynamo", "torch.utils.tensorboard"]
+multiprocessing.set_forkserver_preload(PRELOADED)  # a test's processes are forked where all imports are done
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-    threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def two(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=2)
+    mp.start_processes(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=2, start_method="forkserver")
     return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -76,7 +76,7 @@ ORACLES = {
 }
 
 
-def train(game, oracle, rule, *, seed=0, steps=50, lr=2e-2, base=torch.optim.Adam, **options) -> Training:
+def train(game, oracle, rule, *, seed=0, steps=25, lr=2e-2, base=torch.optim.Adam, **options) -> Training:
     bases = Bases({n: base(game.parameters(n), lr=lr) for n in game.players}, **options)
     averages = {"ema": EMA(decay=0.9)}
     if oracle.takes_snapshots:
@@ -153,7 +153,7 @@ def test_one_members_divergence_disturbs_no_other() -> None:
     together = train(population, SVRG(PopulationSource.of(data, MEMBERS), batch=6, every=5), Extragradient(), clip=1.0)
     assert population.finite().tolist() == [True, True, False, True]
     assert together.trouble(together.step()) is None
-    alone = train(gan(3), SVRG(data(3), batch=6, every=5, seed=3), Extragradient(), seed=3, clip=1.0, steps=51)
+    alone = train(gan(3), SVRG(data(3), batch=6, every=5, seed=3), Extragradient(), seed=3, clip=1.0, steps=26)
     assert difference(together, 3, alone) < 1e-10
 
 

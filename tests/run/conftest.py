@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from torch.optim import Adam
 
@@ -15,15 +17,16 @@ from manypaths.optim.averaging.uniform import Uniform
 from manypaths.oracles.svrg import SVRG
 from manypaths.parts import Part
 from manypaths.rules.extragradient import Extragradient
+from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Recipe:
     """Everything that has state, at once: BatchNorm, a partition, separate moments, two averages, restarts, noise."""
     return Recipe(
         name="tiny",
-        data=Part(Digits),
+        data=Part(Digits, limit=512),
         source=Part(PairedSource, latent=4),
         game=Part(
             Adversarial,
@@ -43,3 +46,11 @@ def tiny() -> Recipe:
         samples_every=5,
         checkpoint_every=3,
     )
+
+
+@pytest.fixture(scope="session")
+def whole(tiny, tmp_path_factory) -> Path:
+    """The directory of that recipe's run, finished, for tests that leave it as it is."""
+    path = tmp_path_factory.mktemp("whole") / "tiny"
+    Run(tiny, path, command="manypaths run tiny").train()
+    return path

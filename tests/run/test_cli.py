@@ -26,18 +26,29 @@ def one_line(status: int, errors: str) -> str:
 
 
 @pytest.fixture
-def mistake(tmp_path, monkeypatch, capsys):
-    """Run a command line that must fail, in this process (importing torch takes seconds), and return its one line."""
+def here(tmp_path, monkeypatch, capsys):
+    """The same in this process: importing torch takes seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["manypaths", *arguments])
         with pytest.raises(SystemExit) as left:
             main()
-        return one_line(left.value.code, capsys.readouterr().err)
+        return subprocess.CompletedProcess(arguments, left.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def mistake(here):
+    """Run a command line that must fail, and return its one line."""
+
+    def run(*arguments: str) -> str:
+        done = here(*arguments)
+        return one_line(done.returncode, done.stderr)
 
     return run
 
@@ -89,23 +100,22 @@ def test_missing_and_damaged_mnist(tmp_path, mistake, monkeypatch) -> None:
     assert "is damaged" in mistake("run", "mnist-svre", "--data-dir", "data")
 
 
-def test_run_resume_report(tmp_path) -> None:
+def test_run_resume_report(tmp_path, here, mistake) -> None:
     settings = ["--set", "steps=6", "--set", "noise_every=3", "--set", "samples_every=3", "--set", "log_every=1"]
     done = manypaths("run", "digits-svre", *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "finished after 6 steps" in done.stdout
-    again = manypaths("run", "digits-svre", *settings, cwd=tmp_path)
-    assert "already holds a run: add --resume" in one_line(again.returncode, again.stderr)
-    more = manypaths("run", "runs/digits-svre", "--set", "steps=8", "--resume", cwd=tmp_path)
+    assert "already holds a run: add --resume" in mistake("run", "digits-svre", *settings)
+    more = here("run", "runs/digits-svre", "--set", "steps=8", "--resume")
     assert "finished after 8 steps" in more.stdout, more.stderr
-    page = manypaths("report", "runs/digits-svre", cwd=tmp_path)
+    page = here("report", "runs/digits-svre")
     assert page.stdout.strip() == str(tmp_path / "report.html")
     assert "digits-svre" in (tmp_path / "report.html").read_text()
 
 
-def test_divergence_has_its_own_exit_status(tmp_path) -> None:
+def test_divergence_has_its_own_exit_status(here) -> None:
     wild = ["--set", "bases.critic=sgd", "--set", "bases.critic.lr=1e30", "--set", "samples_every=0"]
-    done = manypaths("run", "digits-svre", *wild, cwd=tmp_path)
+    done = here("run", "digits-svre", *wild)
     assert done.returncode == 3
     assert "diverged after" in done.stdout
     assert "the last good checkpoint, of step" in done.stdout
@@ -121,9 +131,9 @@ def test_help_and_list_answer_without_torch(tmp_path) -> None:
         assert len(done.stdout) > 200
 
 
-def test_show_prints_the_resolved_recipe(tmp_path) -> None:
+def test_show_prints_the_resolved_recipe(tmp_path, here) -> None:
     import json
 
-    done = manypaths("run", "digits-svre", "--set", "oracle.batch=16", "--show", cwd=tmp_path)
+    done = here("run", "digits-svre", "--set", "oracle.batch=16", "--show")
     assert json.loads(done.stdout)["oracle"]["batch"] == 16
     assert not list(tmp_path.iterdir())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
 
+from manypaths import cli
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.run import checkpoint
 from manypaths.run.loop import Run
@@ -34,36 +37,32 @@ def final(path: Path) -> dict:
     return checkpoint.load(path / "checkpoint.pt")["training"]
 
 
-def test_a_run_writes_its_directory(tiny, tmp_path) -> None:
-    status = Run(tiny, tmp_path / "r", command="manypaths run tiny").train()
-    assert (status.state, status.step) == ("finished", 12)
-    rows = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
+def test_a_run_writes_its_directory(tiny, whole) -> None:
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6, 8, 10, 12]
     assert set(rows[1]["noise"]["critic"]) == {"second_moment", "variance", "squared_mean", "ratio", "age"}
-    assert rows[-1]["passes"] == pytest.approx(rows[-1]["evaluations"] / 2 / 1797, rel=1e-5)
-    pictures = sorted(p.name for p in (tmp_path / "r" / "samples").glob("last-*.png"))
+    assert rows[-1]["passes"] == pytest.approx(rows[-1]["evaluations"] / 2 / 512, rel=1e-5)
+    pictures = sorted(p.name for p in (whole / "samples").glob("last-*.png"))
     assert pictures == [f"last-{step:07d}.png" for step in (0, 5, 10, 12)]
-    assert Recipe.read(tmp_path / "r" / "recipe.json") == tiny
-    assert list((tmp_path / "r" / "tensorboard").iterdir())
-    assert json.loads((tmp_path / "r" / "status.json").read_text())["state"] == "finished"
+    assert Recipe.read(whole / "recipe.json") == tiny
+    assert list((whole / "tensorboard").iterdir())
+    status = json.loads((whole / "status.json").read_text())
+    assert (status["state"], status["step"]) == ("finished", 12)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 7, 11])
-def test_resumed_at_any_step_equals_uninterrupted(tiny, tmp_path, stop) -> None:
-    Run(tiny, tmp_path / "whole").train()
+def test_resumed_at_any_step_equals_uninterrupted(tiny, whole, tmp_path, stop) -> None:
     Run(tiny.with_({"steps": stop}), tmp_path / "parts").train()
     Run(tiny, tmp_path / "parts", resume=True).train()
-    assert equal(final(tmp_path / "whole"), final(tmp_path / "parts"))
+    assert equal(final(whole), final(tmp_path / "parts"))
     losses = [
-        [(r["step"], r["loss"]) for r in map(json.loads, (tmp_path / n / "metrics.jsonl").read_text().splitlines())]
-        for n in ("whole", "parts")
+        [(r["step"], r["loss"]) for r in map(json.loads, (path / "metrics.jsonl").read_text().splitlines())]
+        for path in (whole, tmp_path / "parts")
     ]
     assert set(map(str, losses[0])) <= set(map(str, losses[1]))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tiny, tmp_path) -> None:
-    Run(tiny, tmp_path / "whole").train()
-
+def test_ctrl_c_saves_and_says_how_to_go_on(tiny, whole, tmp_path) -> None:
     class PressesCtrlC:
         def show(self, row):
             if row["step"] == 4:
@@ -76,44 +75,53 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny, tmp_path) -> None:
     assert (status.state, status.step) == ("interrupted", 4)
     assert status.message == f"go on with: manypaths run {tmp_path / 'parts'} --resume"
     assert Run(tiny, tmp_path / "parts", resume=True).train().state == "finished"
+    assert equal(final(whole), final(tmp_path / "parts"))
+
+
+def test_kill_nine_at_random_moments(tmp_path, monkeypatch) -> None:
+    """Ten kills of a digits run, each resumed; the end equals the run that nobody touched."""
+    changes = {"steps": 120, "checkpoint_every": 2, "samples_every": 30, "noise_every": 20, "log_every": 1}
+    settings = [x for k, v in changes.items() for x in ("--set", f"{k}={v}")]
+
+    def start(name: str) -> BaseProcess:
+        resume = ["--resume"] if (tmp_path / name / "recipe.json").exists() else []
+        arguments = ["run", "digits-svre", "--out", str(tmp_path / name), *settings, *resume]
+        monkeypatch.setattr(sys, "argv", ["manypaths", *arguments])
+        process = multiprocessing.get_context("forkserver").Process(target=cli.main)
+        process.start()
+        return process
+
+    draw, metrics = torch.Generator().manual_seed(5), tmp_path / "parts" / "metrics.jsonl"
+    for _ in range(10):
+        before = rows(metrics)
+        more, delay = int(torch.randint(8, (), generator=draw)), 0.05 * float(torch.rand((), generator=draw))
+        kill(start("parts"), metrics, before, more, delay)
+    for name in ("parts", "whole"):
+        process = start(name)
+        process.join()
+        assert process.exitcode == 0
     assert equal(final(tmp_path / "whole"), final(tmp_path / "parts"))
 
 
-def test_kill_nine_at_random_moments(tmp_path) -> None:
-    """Ten kills of a digits run, each resumed; the end equals the run that nobody touched."""
-    command = [sys.executable, "-m", "manypaths.cli", "run", "digits-svre", "--out"]
-    changes = {
-        "steps": 300,
-        "checkpoint_every": 2,
-        "samples_every": 70,
-        "noise_every": 50,
-        "log_every": 1,
-        "threads": 1,
-    }
-    settings = [x for k, v in changes.items() for x in ("--set", f"{k}={v}")]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*command, str(tmp_path / "whole"), *settings], check=True, **quiet)
-    generator = torch.Generator().manual_seed(5)
-    parts, kills = tmp_path / "parts", 0
-    process = None
-    while kills < 10:
-        resume = ["--resume"] if (parts / "recipe.json").exists() else []
-        process = subprocess.Popen([*command, str(parts), *settings, *resume], **quiet)
-        metrics, seen = parts / "metrics.jsonl", time.monotonic()
-        size = metrics.stat().st_size if metrics.exists() else 0
-        while process.poll() is None and time.monotonic() - seen < 60:  # until it trains again
-            if metrics.exists() and metrics.stat().st_size != size:
-                break
-            time.sleep(0.005)
-        time.sleep(0.25 * float(torch.rand((), generator=generator)))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-    subprocess.run([*command, str(parts), *settings, "--resume"], check=True, **quiet)
-    assert kills == 10
-    assert equal(final(tmp_path / "whole"), final(parts))
+def rows(metrics: Path) -> int:
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
+
+
+def kill(process: BaseProcess, metrics: Path, before: int, more: int, delay: float) -> None:
+    """Some rows and a moment after it took back the rows that no checkpoint covers, or wrote one."""
+    wait_until(lambda: rows(metrics) != before, process)
+    enough = rows(metrics) + more
+    wait_until(lambda: rows(metrics) >= enough, process)
+    time.sleep(delay)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def wait_until(done: Callable[[], bool], process: BaseProcess) -> None:
+    while not done():
+        assert process.exitcode is None, "it ended before it was killed"
+        time.sleep(0.002)
 
 
 def test_divergence_is_a_status_and_keeps_the_last_good_checkpoint(tiny, tmp_path) -> None:
@@ -165,7 +173,7 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
         ({"game.generator.latent": 7}, "the generator does not take latents of shape (64, 4)"),
         ({"game.generator.size": 28}, "the generator makes data of shape (1, 28, 28) and the data set's is (1, 8, 8)"),
         ({"game.critic.size": 28}, "the critic does not take data of shape (1, 8, 8)"),
-        ({"oracle.batch": 5000}, "batch is 5000: expected at most the 1797 summands"),
+        ({"oracle.batch": 5000}, "batch is 5000: expected at most the 512 summands"),
         ({"source.latents": "fresh"}, "SVRG needs a finite sum and latents='fresh' makes this source infinite"),
         ({"averages.uniform.of": "half"}, "use Extragradient(keep_half=True)"),
     ],
@@ -177,10 +185,9 @@ def test_parts_that_do_not_fit_are_refused_before_training(tiny, tmp_path, chang
     assert not (tmp_path / "r").exists()
 
 
-def test_measuring_changes_nothing(tiny, tmp_path) -> None:
-    Run(tiny, tmp_path / "a").train()
+def test_measuring_changes_nothing(tiny, whole, tmp_path) -> None:
     Run(tiny.with_({"noise_every": 0, "samples_every": 0, "log_every": 5}), tmp_path / "b").train()
-    assert equal(final(tmp_path / "a"), final(tmp_path / "b"))
+    assert equal(final(whole), final(tmp_path / "b"))
 
 
 def test_a_budget_of_evaluations_ends_the_run(tiny, tmp_path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,15 +31,21 @@ from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer, evaluate
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    """A data directory, in which the feature net is trained once."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
-def quick_net(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "data"))
+def quick_net(kept, monkeypatch) -> None:
+    monkeypatch.setenv("MANYPATHS_DATA", str(kept))
     entry = Entry("DigitsCnn", "digits", NetRecipe(epochs=3, at_least=0.5))
     monkeypatch.setitem(feature_nets.NETS, "digits-cnn", entry)
 
 
-def test_evaluate_writes_rows_and_images(tiny, tmp_path, quick_net) -> None:
-    Run(tiny, tmp_path / "r").train()
+def test_evaluate_writes_rows_and_images(whole, tmp_path, quick_net) -> None:
+    shutil.copytree(whole, tmp_path / "r")
     before = (tmp_path / "r" / "checkpoint.pt").read_bytes()
     run = Run.opened(tmp_path / "r")
     rows = evaluate(run.directory, run.training, Scorer(run.recipe, samples=100))
@@ -151,9 +159,8 @@ def test_metrics_that_fit_something_need_held_out_data(plane, monkeypatch) -> No
         Scorer(plane.with_({"metrics": "wasserstein-critic"}))
 
 
-def test_scores_along_a_run_do_not_change_it(tiny, tmp_path, quick_net) -> None:
-    plain = Run(tiny, tmp_path / "a")
-    plain.train()
+def test_scores_along_a_run_do_not_change_it(tiny, whole, tmp_path, quick_net) -> None:
+    plain = Run.opened(whole)
     scored = Run(tiny.with_({"evaluate_every": 5, "evaluate_samples": 50}), tmp_path / "b")
     scored.train()
     rows = [json.loads(line) for line in (tmp_path / "b" / "metrics.jsonl").read_text().splitlines()]
@@ -163,24 +170,22 @@ def test_scores_along_a_run_do_not_change_it(tiny, tmp_path, quick_net) -> None:
         assert torch.equal(a, b)
 
 
-def test_load_returns_the_generator_of_each_average(tiny, tmp_path) -> None:
-    run = Run(tiny, tmp_path / "r")
-    run.train()
+def test_load_returns_the_generator_of_each_average(whole, tmp_path) -> None:
+    run = Run.opened(whole)
     z = torch.randn(5, 4)
     for which in ("last", "ema"):
-        generator = manypaths.load(tmp_path / "r", which)
+        generator = manypaths.load(whole, which)
         assert not generator.training
         with evaluated(run.training, which) as expected, torch.no_grad():
             assert torch.equal(generator(z), expected(z))
     with pytest.raises(InvalidValue, match="unknown average 'emma': did you mean 'ema'"):
-        manypaths.load(tmp_path / "r", "emma")
+        manypaths.load(whole, "emma")
     with pytest.raises(InvalidValue, match="holds no run"):
         manypaths.load(tmp_path)
 
 
-def test_batchnorm_statistics_of_an_average_are_recomputed(tiny, tmp_path) -> None:
-    run = Run(tiny, tmp_path / "r")
-    run.train()
+def test_batchnorm_statistics_of_an_average_are_recomputed(whole) -> None:
+    run = Run.opened(whole)
     kept = [b.clone() for b in run.training.game.buffers()]
     statistics = {}
     for which in ("last", "ema"):
@@ -214,10 +219,10 @@ def test_a_conditional_generator_is_fed_labels(tiny, tmp_path, quick_net) -> Non
     assert all(np.isfinite(row["value"]) for row in rows)
 
 
-def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, tmp_path, quick_net, monkeypatch) -> None:
+def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, whole, tmp_path, quick_net, monkeypatch) -> None:
     from manypaths.report import page
 
-    Run(tiny, tmp_path / "r").train()
+    shutil.copytree(whole, tmp_path / "r")
     run = Run.opened(tmp_path / "r")
     scorer = Scorer(run.recipe, samples=50)
     evaluate(run.directory, run.training, scorer)
