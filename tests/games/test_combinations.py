@@ -139,7 +139,7 @@ def by_hand(game: Adversarial, loss: tuple[Loss, Loss], paid: Any, s: GanSample)
 # ---- networks ------------------------------------------------------------------------------------------------------
 
 PAIRS = [name.removesuffix("-critic") for name in MODELS if name.endswith("-critic")]
-SMALLEST = {"latent": 3, "hidden": (4,), "width": 2, "channels": 1}
+SMALLEST = {"latent": 3, "hidden": (4,), "width": 4, "channels": 1}
 
 
 def smallest(name: str, classes: int | None) -> nn.Module:
