@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from manypaths.games import side_by_side
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.execution import Execution
@@ -151,4 +152,16 @@ def test_an_error_in_a_lane_is_raised() -> None:
     broken = PairedSource(torch.randn(40, 1, 8, 2, dtype=torch.float64), latent=4).sample(8)
     with pytest.raises(Exception, match="[Kk]ernel"):
         lanes.here_and_there(broken, game.names(), game.point(), game.buffers(), game.names(), moves_buffers=False)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_lane_keeps_its_share_of_the_threads() -> None:
+    """Also after operations that run in parallel, and the caller keeps all of them."""
+    pool = side_by_side._lanes(2)
+
+    def inside() -> int:
+        torch.ones(1_000_000).add_(1.0)
+        return torch.get_num_threads()
+
+    assert [job.result() for job in [pool.submit(inside) for _ in range(4)]] == [1, 1, 1, 1]
     assert torch.get_num_threads() == 2

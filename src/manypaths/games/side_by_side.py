@@ -171,6 +171,12 @@ def _on_two_streams(first: Evaluation, second: Evaluation, device: torch.device)
     return now, there
 
 
+def _share(threads: int) -> None:
+    """Give this Python thread its share of the intra-op threads, for good."""
+    torch.get_num_threads()  # a thread's first use of torch takes over the number that was set last: let it be over
+    torch.set_num_threads(threads)
+
+
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
@@ -179,7 +185,7 @@ def _lanes(threads: int) -> ThreadPoolExecutor:
     key = (os.getpid(), threads)
     if key not in _POOLS:
         meet = Barrier(2)
-        pool = ThreadPoolExecutor(2, "lane", initializer=torch.set_num_threads, initargs=(threads // 2,))
+        pool = ThreadPoolExecutor(2, "lane", initializer=_share, initargs=(threads // 2,))
         wait([pool.submit(meet.wait) for _ in range(2)])  # both threads exist
         torch.set_num_threads(threads)  # torch hands the number that was set last to threads that come later
         _POOLS[key] = pool
