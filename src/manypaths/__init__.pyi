@@ -65,8 +65,8 @@ from manypaths.oracles.accelerated import AcceleratedSVRG as AcceleratedSVRG
 from manypaths.oracles.consensus import Consensus as Consensus
 from manypaths.oracles.full import Full as Full
 from manypaths.oracles.importance import Importance as Importance
+from manypaths.oracles.saga import SAGA as SAGA
 from manypaths.oracles.stochastic import Stochastic as Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients as StoredGradients
 from manypaths.oracles.svrg import SVRG as SVRG
 from manypaths.oracles.symplectic import Symplectic as Symplectic
 from manypaths.parts import Part as Part

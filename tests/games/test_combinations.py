@@ -26,8 +26,8 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
 from manypaths.oracles.full import Full
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.penalties import PENALTIES
@@ -42,7 +42,7 @@ CHAINS: dict[str, Callable[[PairedSource], Oracle]] = {
     "stochastic": lambda source: Stochastic(source, batch=BATCH),
     "svrg": lambda source: SVRG(source, batch=BATCH),
     "full": lambda source: Full(source, batch=SIZE),
-    "stored-gradients": lambda source: StoredGradients(source, batch=BATCH),
+    "saga": lambda source: SAGA(source, batch=BATCH),
     "importance": lambda source: Importance(Stochastic(source, batch=BATCH), (1.0, 2.0)),
     "accelerated-svrg": lambda source: AcceleratedSVRG(SVRG(source, batch=BATCH, every=1), tau=0.1),
     "consensus": lambda source: Consensus(Stochastic(source, batch=BATCH)),

@@ -49,12 +49,17 @@ def source() -> PairedSource:
 def trained(played, name: str) -> list[torch.Tensor]:
     oracle, rule, base = {
         "svre": lambda: (SVRG(source(), batch=7, refresh="svre", every=4, seed=5), Extragradient(), torch.optim.SGD),
+        "stored": lambda: (
+            SVRG(source(), batch=7, refresh="svre", every=4, seed=5, store="game"),
+            Extragradient(),
+            torch.optim.SGD,
+        ),
         "batch": lambda: (Full(source(), chunk=8), Extragradient(), torch.optim.SGD),
         "adam": lambda: (Stochastic(source(), batch=5), Alternating(("critic", "generator")), torch.optim.Adam),
         "one": lambda: (Stochastic(source(), batch=1), Extragradient(), torch.optim.SGD),
     }[name]()
     bases = {player: base(played.parameters(player), lr=0.05) for player in played.players}
-    averages = Uniform(restart=0.5) if name == "svre" else Uniform()
+    averages = Uniform(restart=0.5) if name in ("svre", "stored") else Uniform()
     training = Training(played, oracle, rule, bases, averages=averages, seed=5)
     for _ in range(STEPS):
         info = training.step()
@@ -63,7 +68,7 @@ def trained(played, name: str) -> list[torch.Tensor]:
     return [*found, spent, torch.stack([loss.double() for loss in info.losses.values()])]
 
 
-NAMES = ("svre", "batch", "adam", "one")
+NAMES = ("svre", "stored", "batch", "adam", "one")
 
 
 def _work(rank: int, address: str, path: str) -> None:

@@ -11,8 +11,8 @@ from manypaths.games.source import Index, IndexSource
 from manypaths.games.vectors import flat
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.testing.closed_forms import curved_rotation
@@ -63,7 +63,7 @@ def test_the_fixed_point_is_the_solution(finite_sum, inner) -> None:
     game, source = finite_sum
     makes = {
         "svrg": lambda: SVRG(source, batch=1),
-        "stored": lambda: StoredGradients(source, batch=1, update="snapshot"),
+        "stored": lambda: SVRG(source, batch=1, store="game"),
         "importance": lambda: Importance(SVRG(source, batch=1), [1.0, 2.0] * 25),
     }
     training = training_of(game, AcceleratedSVRG(makes[inner](), tau=0.1), lr=0.2)
@@ -100,7 +100,7 @@ def test_refusals(finite_sum) -> None:
     _, source = finite_sum
     with pytest.raises(InvalidType, match="AcceleratedSVRG.oracle is Stochastic, which takes no snapshots: expected"):
         AcceleratedSVRG(Stochastic(source, batch=1), tau=1.0)
-    with pytest.raises(InvalidType, match="AcceleratedSVRG.oracle is StoredGradients, which takes no snapshots"):
-        AcceleratedSVRG(StoredGradients(source, batch=1), tau=1.0)
+    with pytest.raises(InvalidType, match="AcceleratedSVRG.oracle is SAGA, which takes no snapshots"):
+        AcceleratedSVRG(SAGA(source, batch=1), tau=1.0)
     with pytest.raises(InvalidValue, match="AcceleratedSVRG.tau is -1.0: expected a number > 0"):
         AcceleratedSVRG(SVRG(source, batch=1), tau=-1.0)

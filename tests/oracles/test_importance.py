@@ -14,8 +14,8 @@ from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.full import Full
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.testing.conformance import mean_error, mean_estimate
 
@@ -87,8 +87,8 @@ def test_refusals(finite_sum) -> None:
     ones = [1.0] * 50
     with pytest.raises(InvalidType, match="Importance.oracle is Full: expected Stochastic or SVRG"):
         Importance(Full(source), ones)
-    with pytest.raises(InvalidType, match="Importance.oracle is StoredGradients: expected Stochastic or SVRG"):
-        Importance(StoredGradients(source, batch=1), ones)
+    with pytest.raises(InvalidType, match="Importance.oracle is SAGA: expected Stochastic or SVRG"):
+        Importance(SAGA(source, batch=1), ones)
     with pytest.raises(InvalidValue, match="there are 50 constants for 12 mini-batches of 4: expected as many"):
         Importance(Stochastic(source, batch=4), ones)
     with pytest.raises(InvalidValue, match="the smallest constant is 0.0: expected finite numbers > 0"):

@@ -22,8 +22,8 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
 from manypaths.oracles.full import Full
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.parts import Part
@@ -127,11 +127,16 @@ def test_svrg_variants(refresh, when) -> None:
     conformance.check_oracle(make)
 
 
-@pytest.mark.parametrize("update", ["visit", "snapshot"])
+@pytest.mark.parametrize("store", ["game", "bfloat16"])
+@pytest.mark.parametrize("when", ["always", "helps"])
+def test_svrg_stored_variants(store, when) -> None:
+    options = {"every": 3, "store": store, "when": when, "check_every": 2}
+    conformance.check_oracle(lambda source: ORACLES["svrg"](source, batch=8, **options))
+
+
 @pytest.mark.parametrize("summands", ["samples", "batches"])
-def test_stored_gradients_variants(update, summands) -> None:
-    every = {"every": 3} if update == "snapshot" else {}
-    conformance.check_oracle(lambda source: StoredGradients(source, 4, update, summands=summands, **every))
+def test_saga_variants(summands) -> None:
+    conformance.check_oracle(lambda source: SAGA(source, 4, summands=summands))
 
 
 @pytest.mark.parametrize("make", [Consensus, Symplectic, partial(Symplectic, align=True)])
@@ -147,6 +152,7 @@ def test_importance_variants() -> None:
     conformance.check_oracle(lambda source: Importance(Stochastic(source, batch=1), weights))
     conformance.check_oracle(lambda source: Importance(Stochastic(source, batch=8), weights[:8]))
     conformance.check_oracle(lambda source: Importance(SVRG(source, batch=1, every=3), weights))
+    conformance.check_oracle(lambda source: Importance(SVRG(source, batch=1, every=3, store="bfloat16"), weights))
     conformance.check_oracle(lambda source: AcceleratedSVRG(Importance(SVRG(source, 1, every=3), weights), tau=0.1))
 
 

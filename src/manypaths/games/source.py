@@ -145,6 +145,8 @@ class FiniteSource(Source):
     def partition(self, n: int) -> list[Tensor]:
         if n > self.size:
             raise InvalidValue(f"batch is {n}: expected at most the {self.size} summands of the source")
+        if n == 1:
+            return list(torch.arange(self.size)[:, None])  # mini-batch i is summand i
         order = torch.randperm(self.size, generator=self._partition_generator())
         return list(order[: self.size - self.size % n].reshape(-1, n))
 

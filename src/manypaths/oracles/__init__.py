@@ -10,7 +10,7 @@ ORACLES = Registry(
         "stochastic": "stochastic:Stochastic",
         "full": "full:Full",
         "svrg": "svrg:SVRG",
-        "stored-gradients": "stored_gradients:StoredGradients",
+        "saga": "saga:SAGA",
         "importance": "importance:Importance",
         "accelerated-svrg": "accelerated:AcceleratedSVRG",
         "consensus": "consensus:Consensus",

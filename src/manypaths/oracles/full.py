@@ -37,12 +37,14 @@ def full_gradient(
     equal: bool,
     moves_buffers: bool = False,
     evaluate: Callable[..., Gradients] | None = None,
+    keep: Callable[[Gradients], None] | None = None,
 ) -> tuple[Gradients, int]:
     """The mean field over all summands, and the number of per-sample gradients it took.
 
     ``equal=False``: the summands are samples, and a chunk counts by its length. ``equal=True``: the summands are the
     mini-batches themselves, each counted once. ``evaluate`` averages something else than ``game.gradients``, with the
-    same signature.
+    same signature. ``keep`` is shown the gradients of every chunk, in order, before they enter the mean; it may round
+    them in place.
     """
     names, total, samples = game.names(players), 0.0, 0
     if evaluate is None and not equal and (exact := game.full_gradients(names)) is not None:
@@ -53,6 +55,8 @@ def full_gradient(
     else:
         parts = ((c, evaluate(c, names, moves_buffers=moves_buffers and last)) for c, last in marked(chunks))
     for chunk, part in parts:
+        if keep is not None:
+            keep(part)
         weight = 1.0 if equal else float(len(chunk))
         total, samples = total + weight, samples + len(chunk)
         if mean is None:
@@ -71,15 +75,16 @@ def full_gradient(
     return game.combine(mean), samples
 
 
-def describe_summands(settled: str, source: Source, batch: int) -> str | None:
+def describe_summands(settled: str, source: Source, batch: int, game: Game) -> str | None:
     """What was decided about the summands, in words, where it is not the obvious."""
     size = source.size or 0
     if settled == "samples":
         return None
     left = f", {size % batch} samples left out of each partition" if size % batch else ""
+    why = "the samples of a batch are coupled: " if game.couples_samples else ""
     return (
-        f"the samples of a batch are coupled: the finite sum runs over the {size // batch} mini-batches of {batch} of "
-        f"a fixed partition{left}, and the full pass uses exactly these"
+        f"{why}the finite sum runs over the {size // batch} mini-batches of {batch} of a fixed partition{left}, and "
+        "the full pass uses exactly these"
     )
 
 
@@ -114,7 +119,7 @@ class Full(Oracle):
     def bind(self, game: Game) -> str | None:
         super().bind(game)
         self._settled = settle_summands(self.summands, game, self.source, self.batch)
-        return describe_summands(self._settled, self.source, self.batch)
+        return describe_summands(self._settled, self.source, self.batch, game)
 
     @property
     def equal(self) -> bool:

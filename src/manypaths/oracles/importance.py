@@ -112,15 +112,16 @@ class Importance(Wrapper):
         return estimate
 
     def _weighted(self, i: int) -> Weighted:
-        index = torch.tensor([i]) if self._settled == "samples" else self._partition()[i]
-        return Weighted(self.source.take(index), 1.0 / (len(self._p) * float(self._p[i])))
+        return Weighted(self._summand(i), 1.0 / (len(self._p) * float(self._p[i])))
 
-    def _partition(self) -> list[Tensor]:
-        if isinstance(self.oracle, SVRG):
-            return self.oracle.parts()
+    def _summand(self, i: int) -> Sample:
+        if isinstance(self.oracle, SVRG) and self.oracle._settled == "batches":
+            return self.oracle.take(i)
+        if self._settled == "samples":
+            return self.source.take(torch.tensor([i]))
         if self._parts is None:
             self._parts = self.source.partition(self.batch)
-        return self._parts
+        return self.source.take(self._parts[i])
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "coins": self._coins.get_state()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -14,31 +15,14 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, Sample
 from manypaths.games.side_by_side import SideBySide
 from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients, Point, add_, present
+from manypaths.games.vectors import Gradients, add_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
+from manypaths.oracles.snapshot import Addends, Snapshot
+from manypaths.oracles.table import Storage
 from manypaths.oracles.variance import Spread, variance_ratio
 from manypaths.randomness import Coins
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A point, the hidden forward state it was taken with, and the full gradient there."""
-
-    point: Point
-    buffers: list[Tensor]
-    mean: dict[str, list[Tensor | None]]
-
-    def overwrite(self, newer: Snapshot, members: Tensor) -> None:
-        """Take over the rows of a population's ``members`` (a mask) from a snapshot of these alone."""
-        for name, weights in self.point.items():
-            for old, new in zip(
-                [*weights, *present(self.mean[name])], [*newer.point[name], *present(newer.mean[name])], strict=True
-            ):
-                old[members] = new
-        for old, new in zip(self.buffers, newer.buffers, strict=True):
-            old[members] = new
 
 
 @dataclass(eq=False)
@@ -47,6 +31,12 @@ class SVRG(Oracle):
 
     Both evaluations see the same sample, and the snapshot's uses the buffers (BatchNorm statistics, spectral-norm
     vectors) that were current when it was taken.
+
+    With ``store`` the summands are the mini-batches of a fixed partition and the addends of the full pass are kept:
+    F_B(w_S) is read instead of evaluated, and the estimate takes one evaluation instead of two. In the dtype of the
+    weights it is the same to the bit; in a smaller one F(w_S) is the mean of what was stored, so that it stays
+    unbiased. The table is no part of ``state_dict``: a resumed run evaluates it again, equal bit for bit and not on the
+    bill. A sample that was not drawn from the present partition is evaluated at both points.
 
     Args:
         source: a finite sum.
@@ -61,6 +51,8 @@ class SVRG(Oracle):
         chunk: samples evaluated at once in a full pass over samples (memory only); the mini-batch size by default.
         on_jump: take a new snapshot when a rule moved the iterate by a jump (a lookahead sync), or keep the old one; a
             restart happens inside a refresh anyway.
+        store: the dtype in which F_B(w_S) is kept for every mini-batch B; ``"game"`` is that of the weights.
+        budget: largest table, in GiB; the mini-batches that do not fit are evaluated at both points.
     """
 
     source: Source
@@ -73,6 +65,8 @@ class SVRG(Oracle):
     summands: Summands = "auto"
     chunk: fields.PositiveInt | None = None
     on_jump: Literal["refresh", "keep"] = "refresh"
+    store: Literal["none"] | Storage = "none"
+    budget: fields.Positive = 4.0
     seed: int = 0
 
     takes_snapshots: ClassVar[bool] = True
@@ -88,7 +82,15 @@ class SVRG(Oracle):
             raise InvalidValue(f"batch is {self.batch}: expected at most the {self.source.size} summands of the source")
         if self.when == "helps" and self.probes < 2:
             raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
+        if self.store != "none" and self.summands == "samples":
+            raise InvalidValue(
+                f"summands is 'samples', and store is {self.store!r}, which keeps one row per mini-batch: expected "
+                "'batches' or 'auto'"
+            )
         self._settled: str | None = None
+        self._addends: Addends | None = None
+        self._taken: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        """Mini-batches that someone still holds, by their number in the partition, which is that of their row."""
         self._parts: list[Tensor] | None = None
         self._helps: dict[str, bool] = {}
         self._next_check: dict[str, int] = {}
@@ -115,10 +117,17 @@ class SVRG(Oracle):
         if game is not self.bound and game.seeds is not None:
             if self.when == "helps":
                 raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
+            if self.store != "none":
+                raise InvalidType(f"store is {self.store!r}, a table for one run: expected 'none' for a Population")
             self._toss(game.seeds)
         super().bind(game)
-        self._settled = settle_summands(self.summands, game, self.source, self.batch)
-        return describe_summands(self._settled, self.source, self.batch)
+        summands = self.summands if self.store == "none" else "batches"
+        self._settled = settle_summands(summands, game, self.source, self.batch)
+        note = describe_summands(self._settled, self.source, self.batch, game)
+        if self.store == "none":
+            return note
+        self._addends = Addends(game, self.n_batches, self.store, self.budget)
+        return f"{note}; {self._addends.describe()}"
 
     def draw(self) -> Sample:
         if self.snapshot is None and self.bound is not None:
@@ -133,7 +142,22 @@ class SVRG(Oracle):
             raise InvalidValue("this oracle is not bound to a game: call oracle.bind(game), or use Training")
         if self._settled == "samples":
             return self.source.sample(self.batch)
-        return self.source.take(self.source.pick(self.parts(), self._coins.next()))
+        which = self._coins.next()
+        return (
+            self.source.take(self.source.pick(self.parts(), which)) if self.store == "none" else self.take(int(which))
+        )
+
+    def take(self, number: int) -> Sample:
+        """One mini-batch of the partition; one that someone still holds is the same object."""
+        sample = self._taken.get(number)
+        if sample is None:
+            sample = self._taken[number] = self.source.take(self.parts()[number])
+        return sample
+
+    def outcomes(self) -> Iterator[tuple[float, Any]]:
+        if self.store == "none":
+            return super().outcomes()
+        return ((1.0 / self.n_batches, self.take(number)) for number in range(self.n_batches))
 
     def parts(self) -> list[Tensor]:
         """The fixed partition into mini-batches, as index sets."""
@@ -151,15 +175,19 @@ class SVRG(Oracle):
             self._measure(game, [name for name in names if self.draws >= self._next_check.get(name, 0)])
         self.count(names, len(sample))
         reduced = tuple(name for name in names if self.reduces(name))
-        self.count(reduced, len(sample))
         snapshot = self.snapshot
-        if snapshot and reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
-            return self._centred(exact, names)
         if not reduced or snapshot is None:
             return game.gradients(sample, names, moves_buffers=moves_buffers)
-        now, then = SideBySide.of(game).here_and_there(
-            sample, names, snapshot.point, snapshot.buffers, reduced, moves_buffers=moves_buffers
-        )
+        if (row := self._row(sample)) is not None:
+            now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
+            then = self._stored().read(row, reduced)
+        else:
+            self.count(reduced, len(sample))
+            if reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
+                return self._centred(exact, names)
+            now, then = SideBySide.of(game).here_and_there(
+                sample, names, snapshot.point, snapshot.buffers, reduced, moves_buffers=moves_buffers
+            )
         for name in reduced:
             add_(now[name], then[name], -1.0)
         return self._centred(game.combine(now), reduced)
@@ -167,12 +195,27 @@ class SVRG(Oracle):
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
         """F_B(w_S), the same mini-batch at the snapshot."""
         assert self.snapshot is not None
+        if (row := self._row(sample)) is not None:
+            return game.combine(self._stored().copied(row, game.names(players)))
         with game.at(self.snapshot.point, self.snapshot.buffers):
             return game.gradients(sample, players)
 
     def reduces(self, player: str) -> bool:
         """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
         return self._helps.get(player, True)
+
+    def _row(self, sample: Any) -> int | None:
+        """Where F_B(w_S) is stored, if it is."""
+        rows = 0 if self._addends is None else self._addends.size
+        return next((number for number, taken in self._taken.items() if taken is sample and number < rows), None)
+
+    def _stored(self) -> Addends:
+        """The addends of the snapshot's full pass; evaluated again after a checkpoint."""
+        assert self._addends is not None
+        assert self.snapshot is not None
+        if self._addends.of is not self.snapshot:
+            self._addends.again((self.source.take(part) for part in self.parts()), self.snapshot)
+        return self._addends
 
     def _centred(self, difference: Gradients, players: tuple[str, ...]) -> Gradients:
         """F_B(w) - F_B(w_S), with F(w_S) added for these players."""
@@ -195,16 +238,24 @@ class SVRG(Oracle):
             here, source = here.subset(members), source.subset(members)
         if self.snapshot is not None:
             source.redraw()
-        self._parts = None
+        self._forget_parts()
         chunks = summand_batches(source, self._settled or "samples", self.batch, self.chunk or self.batch)
-        mean, samples = full_gradient(here, chunks, equal=self._settled == "batches")
+        keep = None if self._addends is None else self._addends.keep()
+        mean, samples = full_gradient(here, chunks, equal=self._settled == "batches", keep=keep)
         self.count(mean, samples if members is None else samples * members)
         newer = Snapshot(here.point(), [b.clone() for b in here.buffers()], dict(mean))
         if members is None or self.snapshot is None:
             self.snapshot = newer
         else:
             self.snapshot.overwrite(newer, members)
+        if self._addends is not None:
+            self._addends.of = self.snapshot
         self.cadence.restart(members)
+
+    def _forget_parts(self) -> None:
+        """The source's partition may be another one from now on."""
+        self._parts = None
+        self._taken.clear()
 
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
         if self.on_jump == "refresh":
@@ -217,7 +268,7 @@ class SVRG(Oracle):
         for _ in range(self.probes if players else 0):
             sample = self.summand()
             now, then = game.gradients(sample, players), self.at_snapshot(game, sample, players)
-            self.count(players, 2 * len(sample))
+            self.count(players, (2 if self._row(sample) is None else 1) * len(sample))
             for name in players:
                 plain[name].add(now[name])
                 add_(now[name], then[name], -1.0)
@@ -242,8 +293,11 @@ class SVRG(Oracle):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         shot = state["snapshot"]
-        self.snapshot = None if shot is None else Snapshot(shot["point"], shot["buffers"], shot["mean"])
+        if shot is None:
+            self.snapshot = None
+        elif self.snapshot is None or not self.snapshot.stands_at(shot["point"]):  # else its addends stay good
+            self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
         self._coins.load_state_dict(state["coins"])
         self._helps, self._next_check = dict(state["helps"]), dict(state["next_check"])
-        self._parts = None
+        self._forget_parts()

@@ -1,81 +1,87 @@
-"""A table of gradients, one row per summand, and the mean of its rows."""
+"""A table of gradients: one row per summand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
 
 Storage = Literal["game", "float32", "bfloat16"]
+"""Of a row: the dtype of the weights, or another one."""
 
 
 class GradientTable:
-    """Player -> rows (N, P), rounded to the table's dtype, and the mean (P,) of these rounded rows.
+    """Player -> rows (N, P), each a gradient rounded to the table's dtype.
 
-    The mean is kept in float64 and moved with every row that is written, so a million writes do not wear it out.
-    Parameters that never had a gradient have none in what the table gives back.
+    A row is read as views of it, in the shapes and the memory layout of the parameters; a parameter that has no
+    gradient in any row has none.
+
+    Args:
+        pinned: in pinned memory of the host, from where rows go to the game's GPU.
     """
 
-    def __init__(self, game: Game, size: int, storage: Storage):
-        self._parameters = {name: game.parameters(name) for name in game.players}
-        dtypes, weights = _dtypes(game, storage), _weights(game)
-        self.rows = {n: torch.zeros(size, weights[n], dtype=dtypes[n], device=game.device) for n in game.players}
-        self.mean = {n: torch.zeros(weights[n], dtype=torch.float64, device=game.device) for n in game.players}
-        self._exists = {n: [False] * len(parameters) for n, parameters in self._parameters.items()}
+    def __init__(self, game: Game, size: int, storage: Storage, *, pinned: bool = False):
+        dtypes, device = _dtypes(game, storage), torch.device("cpu") if pinned else game.device
+        self.rows = {
+            name: torch.zeros(size, weights, dtype=dtypes[name], device=device, pin_memory=pinned)
+            for name, weights in _weights(game).items()
+        }
+        self._forms = {
+            name: [(p.numel(), p.shape, torch.empty_like(p, device="meta").stride()) for p in game.parameters(name)]
+            for name in game.players
+        }
+        self._size, self._device = size, game.device
+        self.forget()
 
-    def clear(self) -> None:
-        """Forget every row."""
-        for name, rows in self.rows.items():
-            rows.zero_()
-            self.mean[name].zero_()
-            self._exists[name] = [False] * len(self._exists[name])
+    def __len__(self) -> int:
+        return self._size
 
-    def pack(self, player: str, gradients: Sequence[Tensor | None]) -> Tensor:
-        """One player's gradient as a row, in full precision."""
-        pairs = list(zip(gradients, self._parameters[player], strict=True))
-        self._exists[player] = [e or g is not None for e, (g, _) in zip(self._exists[player], pairs, strict=True)]
-        flat = [(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pairs]
-        return torch.cat(flat) if flat else self.mean[player].clone()
+    def forget(self) -> None:
+        """All rows are about to be written anew."""
+        self._exists = {name: [False] * len(forms) for name, forms in self._forms.items()}
 
-    def unpack(self, player: str, row: Tensor) -> list[Tensor | None]:
-        """The inverse of ``pack``."""
-        parameters = self._parameters[player]
-        pieces = row.split([p.numel() for p in parameters])
-        found = [v.reshape(p.shape).to(p.dtype) for v, p in zip(pieces, parameters, strict=True)]
-        return [v if e else None for v, e in zip(found, self._exists[player], strict=True)]
+    def read(self, player: str, number: int) -> list[Tensor | None]:
+        """A row, in the table's own memory and dtype."""
+        return self.views(player, self.rows[player][number].to(self._device, non_blocking=True))
 
-    def write(self, player: str, number: int, row: Tensor) -> None:
-        """Replace a row, and move the mean by the difference of what was stored and what is stored."""
-        rows = self.rows[player]
-        before = rows[number].to(torch.float64, copy=True)
-        rows[number] = row
-        self.mean[player] += (rows[number].double() - before) / len(rows)
+    @torch.no_grad()
+    def write(self, player: str, number: int, gradients: Sequence[Tensor | None]) -> None:
+        """Replace a row."""
+        self._exists[player] = [e or g is not None for e, g in zip(self._exists[player], gradients, strict=True)]
+        pairs = [
+            (view, g)
+            for view, g in zip(self.views(player, self.rows[player][number]), gradients, strict=True)
+            if view is not None
+        ]
+        for view, g in pairs:
+            if g is None:
+                view.zero_()
+        if found := [(view, g) for view, g in pairs if g is not None]:
+            torch._foreach_copy_([view for view, _ in found], [g for _, g in found], non_blocking=True)
 
-    def state_dict(self) -> dict[str, Any]:
-        copies = {key: {n: t.clone() for n, t in getattr(self, key).items()} for key in ("rows", "mean")}
-        return {**copies, "exists": dict(self._exists)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in self.rows:
-            self.rows[name].copy_(state["rows"][name])
-            self.mean[name].copy_(state["mean"][name])
-        self._exists = dict(state["exists"])
+    def views(self, player: str, row: Tensor) -> list[Tensor | None]:
+        """A vector (P,) as tensors of the parameters' shapes."""
+        forms = self._forms[player]
+        pieces = row.split([numel for numel, _, _ in forms])
+        return [
+            piece.as_strided(shape, stride) if exists else None
+            for piece, (_, shape, stride), exists in zip(pieces, forms, self._exists[player], strict=True)
+        ]
 
 
-def check_budget(game: Game, size: int, storage: Storage, budget: float, owner: str) -> str:
-    """What a table takes, in words; refused above ``budget`` GiB, before anything is allocated."""
-    dtypes, weights = _dtypes(game, storage), _weights(game)
-    gib = size * sum(weights[n] * dtypes[n].itemsize for n in weights) / 2**30
-    kinds = ", ".join(sorted({str(d).removeprefix("torch.") for d in dtypes.values()}))
-    what = f"{gib:.3g} GiB for {size} summands of {sum(weights.values())} weights at {kinds}"
-    if gib > budget:
-        raise InvalidValue(f"{owner} needs {what}, budget is {budget:g}: raise it, or take dtype='bfloat16' or batches")
-    return f"the table of gradients takes {what}"
+def gib_per_row(game: Game, storage: Storage) -> float:
+    """What one row takes."""
+    dtypes = _dtypes(game, storage)
+    return sum(weights * dtypes[name].itemsize for name, weights in _weights(game).items()) / 2**30
+
+
+def dtype_names(game: Game, storage: Storage) -> str:
+    """The table's dtypes, in words."""
+    return ", ".join(sorted({str(dtype).removeprefix("torch.") for dtype in _dtypes(game, storage).values()}))
 
 
 def _weights(game: Game) -> dict[str, int]:

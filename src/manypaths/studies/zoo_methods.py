@@ -18,8 +18,8 @@ from manypaths.oracles.cadence import CadenceName
 from manypaths.oracles.consensus import Consensus
 from manypaths.oracles.full import Full
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.oracles.stored_gradients import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.rules.alternating import Alternating
@@ -93,12 +93,12 @@ def _stochastic(seat: Seat) -> Oracle:
     return Stochastic(seat.source, batch=1)
 
 
-def _svrg(seat: Seat, refresh: CadenceName = "geometric") -> SVRG:
-    return SVRG(seat.source, batch=1, refresh=refresh, seed=seat.seed)
+def _svrg(seat: Seat, refresh: CadenceName = "geometric", store: Literal["none", "game"] = "none") -> SVRG:
+    return SVRG(seat.source, batch=1, refresh=refresh, store=store, seed=seat.seed)
 
 
-def _saga(seat: Seat, update: Literal["visit", "snapshot"] = "visit") -> Oracle:
-    return StoredGradients(seat.source, batch=1, update=update, seed=seat.seed)
+def _saga(seat: Seat) -> Oracle:
+    return SAGA(seat.source, batch=1, seed=seat.seed)
 
 
 def _accelerated(seat: Seat) -> Oracle:
@@ -184,6 +184,6 @@ METHODS: dict[str, Method] = {
     "extragradient with VR": _sampled(lambda p: VarianceReducedExtragradient(), partial(_svrg, refresh="loopless")),
     # SVRE that stores the summands' gradients instead of a point: each at its last visit, or all at a snapshot
     "SVRE, stored at visits": _lonely(lambda p: Extragradient(), _saga),
-    "SVRE, stored at snapshots": _lonely(lambda p: Extragradient(), partial(_saga, update="snapshot")),
+    "SVRE, stored at snapshots": _lonely(lambda p: Extragradient(), partial(_svrg, store="game")),
 }
 """Name -> method, in the order in which they are drawn; the comment above an entry says whose it is."""
