@@ -24,6 +24,7 @@ from manypaths.models.layers import Norm
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.full import full_gradient
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.snapshot import Addends
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.table import GradientTable, gib_per_row
 from manypaths.penalties.r1 import R1
@@ -157,26 +158,28 @@ def through_disk(state: Any) -> Any:
     return torch.load(file, weights_only=True)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("rows", [BATCHES, 3])
-@pytest.mark.parametrize("rule", [Extragradient(), Alternating(("critic", "critic", "generator"))], ids=["eg", "alt"])
+@pytest.mark.parametrize(
+    ("rule", "rows", "threads"),
+    [(Extragradient(), BATCHES, 1), (Extragradient(), 3, 2), (Alternating(("critic", "critic", "generator")), 3, 1)],
+    ids=["all", "half, two lanes", "alternating, half"],
+)
 def test_resumed_equals_uninterrupted_bit_for_bit(rule: Rule, rows: int, threads: int) -> None:
     torch.set_num_threads(threads)
 
     def fresh(steps: int) -> Training:
         game, source = gan("batch", torch.float32)
         budget = room(game, rows, "bfloat16")
-        oracle = SVRG(source, batch=BATCH, refresh="fixed", every=8, store="bfloat16", budget=budget)
+        oracle = SVRG(source, batch=BATCH, refresh="fixed", every=4, store="bfloat16", budget=budget)
         return trained(game, oracle, rule, steps)
 
-    whole = fresh(6)
-    for stop in (0, 2, 5):
+    whole = fresh(4)
+    for stop in (0, 3):
         first, second = fresh(stop), fresh(0)
         saved = through_disk(first.state_dict())
         tensors = sum(t.numel() for t in _tensors(saved["oracle"]))
         assert tensors < 3 * len(state_of(first.game)), "the table is not checkpointed"
         second.load_state_dict(saved)
-        for _ in range(6 - stop):
+        for _ in range(4 - stop):
             second.step()
         assert torch.equal(state_of(whole.game), state_of(second.game))
         assert whole.oracle.evaluations == second.oracle.evaluations, "what is evaluated again is not on the bill"
@@ -190,8 +193,6 @@ def _tensors(state: Any) -> list[Tensor]:
 
 
 def test_measuring_noise_leaves_no_trace_and_evaluates_nothing_again(monkeypatch) -> None:
-    from manypaths.oracles.snapshot import Addends
-
     monkeypatch.setattr(Addends, "again", lambda *a: pytest.fail("the table was evaluated again for nothing"))
     ends, noises = [], []
     for measure in (False, True):
@@ -200,7 +201,7 @@ def test_measuring_noise_leaves_no_trace_and_evaluates_nothing_again(monkeypatch
         for _ in range(3):
             training.step()
             if measure:
-                noises.append(gradient_noise(game, training.oracle, draws=3))
+                noises.append(gradient_noise(game, training.oracle, draws=6))
         ends.append(state_of(game))
     assert torch.equal(*ends)
     assert 0 < noises[0]["critic"].ratio < 1
@@ -216,7 +217,8 @@ def test_the_snapshot_evaluation_is_the_row_and_its_reader_owns_it() -> None:
         evaluated = game.gradients(sample)
     found = oracle.at_snapshot(game, sample)
     assert (flat(found) - flat(evaluated)).norm() < 1e-14
-    assert dict(found.losses) == pytest.approx(dict(evaluated.losses), abs=1e-14)
+    for name in found:
+        assert (found.losses[name] - evaluated.losses[name]).abs() < 1e-14
     estimate = flat(oracle(game, sample))
     for tensors in found.values():
         for tensor in tensors:
@@ -276,7 +278,7 @@ def test_what_is_stored_is_said() -> None:
 
 def test_refusals() -> None:
     game, source = gan()
-    with pytest.raises(InvalidValue, match="budget is 1e-09 GiB and one mini-batch's gradients take 3e-05: raise it"):
+    with pytest.raises(InvalidValue, match="budget is 1e-09 GiB and one mini-batch's gradients take 2.31e-05: raise"):
         SVRG(source, batch=4, store="game", budget=1e-9).bind(game)
     with pytest.raises(InvalidValue, match="summands is 'samples', and store is 'game', which keeps one row per mini"):
         SVRG(source, batch=4, store="game", summands="samples")
