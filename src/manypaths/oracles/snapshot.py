@@ -53,7 +53,8 @@ class Addends:
             raise InvalidValue(f"budget is {budget:g} GiB and one mini-batch's gradients take {gib:.3g}: raise it")
         self.of: Snapshot | None = None
         """Whose addends these are; ``None`` until a pass is over."""
-        self._game, self._storage, self._gib = game, storage, self.size * gib
+        self._game, self._gib = game, self.size * gib
+        self._storage: Storage = storage
         self._table: GradientTable | None = None
         self._losses: list[dict[str, Tensor]] = []
 
