@@ -44,6 +44,7 @@ OUTPUT_ONLY = (
     "evaluate_every",
     "evaluate_samples",
     "metrics",
+    "net",
 )
 """Settings that do not change a trajectory, only its length and what is written about it."""
 
@@ -76,6 +77,7 @@ class Recipe:
         noise_draws: mini-batches per measurement of the gradient noise.
         evaluate_samples: generated samples per score.
         metrics: what scores are, by default those of images on the data set's own net.
+        net: another feature net for the scores, by its name.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Recipe:
     evaluate_every: fields.NonNegativeInt = 0
     evaluate_samples: fields.PositiveInt = 5000
     metrics: tuple[Part[SampleMetric], ...] = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram))
+    net: str | None = None
 
     def __post_init__(self) -> None:
         for part in ("data", "source", "game", "oracle", "rule"):
@@ -125,8 +128,10 @@ class Recipe:
         return dataclasses.replace(self, **{name: new})
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON-ready data with every default spelled out, but for seeds that follow the run's."""
+        """JSON-ready data, every default spelled out but for the data's own net and seeds that follow the run's."""
         data = {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        if self.net is None:
+            del data["net"]
         for name in _SEEDED:
             _drop_followed_seeds(getattr(self, name), data[name])
         return data

@@ -52,6 +52,7 @@ class Scorer:
         self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
         self.net: FeatureNet | None = None
         self._known: dict[str, Tensor] = {}  # the reference's features, once for all evaluations
+        net = net or recipe.net
         if any(metric.reads_net(self.kind) for metric in self.metrics):
             self.net = _fitting_net(net or default_net(data), self.reference)
         elif net is not None:

@@ -17,5 +17,7 @@ STUDIES = Registry(
         "color-mnist": "color_mnist:study",
         "cifar10": "cifar10:study",
         "celeba": "celeba:study",
+        "svre-mnist": "svre_mnist:study",
+        "batch-size": "batch_size:study",
     },
 )
