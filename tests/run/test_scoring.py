@@ -20,8 +20,9 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.pixels import to_float
 from manypaths.metrics import feature_nets
 from manypaths.metrics.base import SampleSets
-from manypaths.metrics.feature_nets import Entry, NetRecipe
+from manypaths.metrics.feature_nets import Entry, FeatureNet, NetRecipe
 from manypaths.metrics.transport import WassersteinDistance
+from manypaths.models.classifiers import DigitsCnn
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.parts import Part
@@ -242,3 +243,33 @@ def test_an_interrupted_evaluation_or_report_loses_nothing(tiny, whole, tmp_path
     monkeypatch.undo()
     assert files() == before
     assert Run(tiny.with_({"steps": 13}), tmp_path / "r", resume=True).train().state == "finished"
+
+
+def test_a_recipe_names_another_net_and_the_reference_is_read_once(tiny, monkeypatch) -> None:
+    made = {}
+
+    def planted(name: str) -> FeatureNet:
+        net = DigitsCnn().eval().requires_grad_(False)
+        made[name], features = [], net.features
+
+        def counted(images):
+            made[name].append(len(images))
+            return features(images)
+
+        net.features = counted
+        return FeatureNet(name, net, 0.5, "abc")
+
+    monkeypatch.setattr("manypaths.run.scoring.feature_net", planted)
+    named = tiny.with_({"net": "other", "metrics": "frechet"})
+    assert "net" not in tiny.to_plain(), "addresses of recipes that name none stay"
+    assert Recipe.from_plain(named.to_plain()) == named
+    assert named.net == "other"
+    assert not named.differences(tiny)
+    scorer, images = Scorer(named, samples=40), torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
+    first, again = scorer.scores(images), scorer.scores(images)
+    assert [score.metric for score in first] == ["frechet (other)"]
+    assert first == again
+    assert sum(made["other"]) == 2 + len(scorer.reference) + 2 * 40  # two images show that the net fits
+    assert Scorer(named, net="yet another", samples=40).net.name == "yet another"
+    with pytest.raises(InvalidValue, match="net is 'other': expected none, for no metric"):
+        Scorer(named.with_({"metrics": "ms-ssim"}), samples=70)

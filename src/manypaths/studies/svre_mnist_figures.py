@@ -27,7 +27,7 @@ NOISE = {
     "second moment": "E ||d||²",
     "squared mean": "||E d||²",
     "variance": "tr Cov(d)",
-    "ratio": "variance / that of a mini-batch",
+    "ratio": "variance ratio",
 }
 
 
@@ -41,7 +41,7 @@ def draw_scores(table: Table) -> Any:
             for arm, colour in SHOWN.items():
                 read = f"average {name}" if arm.startswith("AVG") else name
                 _curve(panel, table.where(arm=arm), axis, read, colour, label=arm)
-            panel.set(yscale="log" if name == "frechet" else "linear")
+            panel.set(yscale="log" if name == "frechet" else "linear", xscale="linear" if axis == "step" else "log")
             if row == len(names) - 1:
                 panel.set_xlabel(AXES[axis])
         panels[row * len(AXES)].set_title(SCORES[name])
@@ -91,16 +91,22 @@ def draw_factorial(table: Table) -> Any:
 
 def draw_equal_cost(table: Table) -> Any:
     """Every arm at equal numbers of updates and at equal cost: a point per seed and the mean."""
-    arms = [arm for arm in ARMS if arm in set(table["arm"])]
-    figure, panels = canvas(2, height=1.0 + 0.24 * len(arms), sharey=True)
-    for panel, (axis, at, title) in zip(panels, _marks(table), strict=True):
-        for y, arm in enumerate(arms):
-            runs = [rows for _, rows in table.where(arm=arm).groups("seed")]
-            if all(_reached(rows, axis, at) for rows in runs):
-                values = np.exp([results.information(rows, axis, at) for rows in runs])
-                _point(panel, values, y, SHOWN.get(arm, "#777777"))
-        panel.set(title=title, xlabel="Inception Score", ylim=(len(arms) - 0.5, -0.5))
-        panel.set_yticks(range(len(arms)), arms, fontsize=8)
+    marks, lines = _marks(table), []
+    for arm in (arm for arm in ARMS if arm in set(table["arm"])):
+        runs = [rows for _, rows in table.where(arm=arm).groups("seed")]
+        reached = [all(_reached(rows, axis, at) for rows in runs) for axis, at, _ in marks]
+        if any(reached):
+            averaged = arm.startswith("AVG")
+            lines += [("SVRE, unrestarted" if averaged else arm, runs, reached, False, SHOWN.get(arm, "#777777"))]
+            lines += [(arm, runs, reached, True, SHOWN[arm])] if averaged else []
+    figure, panels = canvas(2, height=1.0 + 0.24 * len(lines), sharey=True)
+    for number, (panel, (axis, at, title)) in enumerate(zip(panels, marks, strict=True)):
+        for y, (_, runs, reached, average, colour) in enumerate(lines):
+            if reached[number]:
+                values = np.exp([results.information(rows, axis, at, average=average) for rows in runs])
+                _point(panel, values, y, colour)
+        panel.set(title=title, xlabel="Inception Score", ylim=(len(lines) - 0.5, -0.5))
+        panel.set_yticks(range(len(lines)), [label for label, *_ in lines], fontsize=8)
     return figure
 
 
