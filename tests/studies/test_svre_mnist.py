@@ -117,6 +117,17 @@ def test_declared_costs_are_those_that_are_counted(name) -> None:
         assert (rest, passes >= 1) == (0, True)
 
 
+def test_storing_takes_the_same_steps_at_a_lower_cost() -> None:
+    trainings = [tiny(name).build() for name in ("SVRE-A", "stored-SVRE-A")]
+    for training in trainings:
+        for _ in range(3):
+            training.step()
+    evaluated, stored = ([p for weights in t.game.point().values() for p in weights] for t in trainings)
+    assert all(torch.equal(one, other) for one, other in zip(evaluated, stored, strict=True))
+    spent = [training.oracle.evaluations["critic"] for training in trainings]
+    assert spent[0] - spent[1] == 3 * 2 * 8
+
+
 def test_a_run_that_was_cut_short_ends_as_the_whole_one(untrained, tmp_path) -> None:
     recipe = tiny("AVG-SVRE")
     settings = {"recipe": recipe.to_plain(), "batch": 8}

@@ -125,10 +125,11 @@ def claims(scale: str) -> list[Claim]:
 
 def _larger(size: Size) -> Iterator[Claim]:
     most = MULTIPLES[-1]
-    for axis, at, where, said in (
+    places: list[tuple[results.Axis, float, str, str]] = [
         ("step", size.steps, f"after {size.steps:,} updates", ""),
         ("cost", size.cost, f"after {size.cost:,g} gradients of {size.batch} samples", " (the paper does not say)"),
-    ):
+    ]
+    for axis, at, where, said in places:
         equal = "equal updates" if axis == "step" else "equal cost"
         yield Claim(
             name=f"P2.8 {equal}",

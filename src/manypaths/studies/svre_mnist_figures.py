@@ -14,7 +14,9 @@ from manypaths.studies.statistics import bootstrap_interval
 from manypaths.studies.svre_mnist_runs import ARMS, FACTORIAL
 from manypaths.studies.tables import Table
 
-SHOWN = dict(zip(("SG-A", "SE-A", "SVRE", "AVG-SVRE", "SVRE-A", "SVRE-VRAd", "BatchE-A"), COLOURS, strict=True))
+SHOWN: dict[str, str] = dict(
+    zip(("SG-A", "SE-A", "SVRE", "AVG-SVRE", "SVRE-A", "SVRE-VRAd", "BatchE-A"), COLOURS, strict=True)
+)
 """The paper's methods and their colours."""
 AXES = {"step": "updates", "cost": "mini-batch gradients of each player", "seconds": "seconds"}
 SCORES = {
