@@ -8,6 +8,7 @@ from manypaths.games.constants import Constants as Constants
 from manypaths.games.coordinatewise import Coordinatewise as Coordinatewise
 from manypaths.games.dirac import DiracGan as DiracGan
 from manypaths.games.distributed import Distributed as Distributed
+from manypaths.games.execution import Execution as Execution
 from manypaths.games.gan_sample import GanSample as GanSample
 from manypaths.games.gaussian_gan import GaussianGan as GaussianGan
 from manypaths.games.matrix_game import MatrixGame as MatrixGame

@@ -84,7 +84,9 @@ def run(
     bit.
 
     Settings are paths into the recipe that `--show` prints: `--set bases.generator.lr=1e-3`,
-    `--set game.objective=minimax`, `--set game.penalties=r1,dragan`, `--set rule.moments=rewind`.
+    `--set game.objective=minimax`, `--set game.penalties=r1,dragan`, `--set rule.moments=rewind`. How it is computed
+    is a setting too: `--set device=cuda` (what it chooses for you is printed), `--set execution.precision=bfloat16`,
+    `--set execution.compile=true`.
     """
     import json
 

@@ -74,6 +74,7 @@ TABLES = (
     ("studies", "STUDIES"),
     ("games", "GAMES"),
     ("games", "SOURCES"),
+    ("games", "EXECUTIONS"),
     ("objectives", "OBJECTIVES"),
     ("penalties", "PENALTIES"),
     ("penalties", "PROJECTIONS"),

@@ -195,3 +195,40 @@ def test_a_budget_of_evaluations_ends_the_run(tiny, tmp_path) -> None:
     status = run.train()
     assert status.state == "finished"
     assert 20_000 <= run.evaluations < 30_000
+
+
+def test_execution_is_a_setting_like_any_other(tiny, tmp_path) -> None:
+    """Text sets it, old recipes lack it, resuming checks it, and it is there before the optimisers are."""
+    plain = tiny.to_plain()
+    assert plain["execution"] == {
+        "name": "torch",
+        "precision": "full",
+        "memory": "auto",
+        "compile": False,
+        "capture": False,
+        "lanes": "auto",
+        "critic_pass": "auto",
+        "kernels": "stock",
+    }
+    old = {name: value for name, value in plain.items() if name != "execution"}
+    assert Recipe.from_plain(old) == tiny
+    with pytest.raises(InvalidValue, match="did you mean 'bfloat16'"):
+        tiny.with_({"execution.precision": "bfloat6"})
+    with pytest.raises(InvalidValue, match="capture is True and the device is 'cpu'"):
+        tiny.with_({"execution.capture": "true"}).check()
+    changed = tiny.with_({"execution.precision": "bfloat16", "execution.memory": "channels_last", "noise_every": 0})
+    Run(changed, tmp_path / "whole").train()
+    Run(changed.with_({"steps": 4}), tmp_path / "parts").train()
+    with pytest.raises(InvalidType, match="another recipe: execution.precision is 'bfloat16' there and 'full' here"):
+        Run(changed.with_({"execution.precision": "full"}), tmp_path / "parts", resume=True)
+    resumed = Run(changed, tmp_path / "parts", resume=True)
+    resumed.train()
+    assert equal(final(tmp_path / "whole"), final(tmp_path / "parts"))
+    game, bases = resumed.training.game, resumed.training.bases
+    images = [p for name in game.players for p in game.parameters(name) if p.ndim == 4]
+    moments = {p: state["exp_avg"] for base in bases.values() for p, state in base.state.items()}
+    assert len(images) == 6
+    for p in images:
+        assert p.is_contiguous(memory_format=torch.channels_last)
+        assert moments[p].stride() == p.stride()
+    assert resumed.training.notes[-1].startswith("the samples of a batch are coupled"), "a CPU needs no note"

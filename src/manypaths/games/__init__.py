@@ -26,3 +26,12 @@ SOURCES = Registry(
         "paired": "paired:PairedSource",
     },
 )
+
+EXECUTIONS = Registry(
+    "execution",
+    __name__,
+    "execution:Execution",
+    {
+        "torch": "execution:Execution",
+    },
+)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, batch_coupling_layers, differentiate
 from manypaths.games.conditioned import Conditioned
+from manypaths.games.execution import uncompiled
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.noise import seeded
 from manypaths.games.twins import twin_modules
@@ -177,7 +178,8 @@ def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Ten
         return False
     point = {name: [p.double() for p in game.parameters(name)] for name in game.players}
     buffers = [b.to(torch.float64 if b.is_floating_point() else b.dtype, copy=True) for b in game.buffers()]
-    critic = twin_modules(game, point, buffers)(game.critic)
+    with uncompiled(game.critic):  # else the twin calls what was compiled, the original
+        critic = twin_modules(game, point, buffers)(game.critic)
     given = (sample.real.double(), *label)
     try:
         with seeded(0, game.device), torch.autocast(game.device.type, enabled=False):

@@ -129,14 +129,18 @@ class Game(ABC):
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
+        if self.execution.capture:
+            from manypaths.games.captured import Captured
+
+            return Captured.of(self)(sample, names, moves_buffers)
         with self.repeating(sample):
             return self.evaluation(sample, names, moves_buffers)
 
     def evaluation(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """One evaluation inside ``repeating``; two games may be evaluated inside one, side by side."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
-        with self.execution.context(self.device):
-            losses = self.losses(sample, names)
+        with self.execution.context(self):
+            losses = self.losses(self.execution.arranged(sample), names)
         for name in names:
             _check_scalar(losses, name)
         by_player = self.differentiated(losses, names)
@@ -237,7 +241,7 @@ class Game(ABC):
     @contextlib.contextmanager
     def evaluating(self, sample: Any) -> Iterator[None]:
         """What ``losses`` is called in: ``repeating``, and the way of computing that was chosen."""
-        with self.repeating(sample), self.execution.context(self.device):
+        with self.repeating(sample), self.execution.context(self):
             yield
 
     @contextlib.contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
+from manypaths.games.execution import Execution
 from manypaths.games.vectors import Gradients, present, scale_
 
 
@@ -58,6 +59,14 @@ class Distributed(Game):
     @couples_samples.setter
     def couples_samples(self, value: bool) -> None:  # type: ignore[override]
         self.game.couples_samples = value
+
+    @property
+    def execution(self) -> Execution:  # type: ignore[override]
+        return self.game.execution
+
+    @execution.setter
+    def execution(self, value: Execution) -> None:  # type: ignore[override]
+        self.game.execution = value
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         """Of the whole sample, on every process."""

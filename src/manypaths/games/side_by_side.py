@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from manypaths.games.base import Game
+from manypaths.games.execution import uncached_autocast
 from manypaths.games.vectors import Gradients, Point, add_, present, squared_norm
 from manypaths.randomness import generator_for
 
@@ -28,18 +29,20 @@ class SideBySide:
 
     It takes a second set of modules, a twin. A twin is trusted when it has been seen, on the first sample and away from
     the iterate, to give the gradients that moving the weights gives, and to leave the game's buffers alone. A game that
-    draws from torch's global generator has no lanes, for that generator is one.
+    draws from torch's global generator has no lanes, for that generator is one. Neither has one whose networks are
+    compiled (a twin would run the original, which is found out) or captured (a graph has the addresses of one).
     """
 
     def __init__(self, game: Game):
-        self.game = game
+        self.game, self.execution = game, game.execution
         self._trusted: bool | None = None
 
     @classmethod
     def of(cls, game: Game) -> SideBySide:
-        """The one that belongs to a game: it is tried once."""
+        """The one that belongs to a game and to its way of computing: it is tried once."""
         kept = vars(game).get("_side_by_side")
-        if kept is None or kept.game is not game:  # a copy of a game carries the original's
+        # a copy of a game carries the original's
+        if kept is None or kept.game is not game or kept.execution is not game.execution:
             kept = vars(game)["_side_by_side"] = cls(game)
         return kept
 
@@ -88,7 +91,8 @@ class SideBySide:
     def available(self, sample: Any) -> bool:
         """Whether two evaluations run at once here; tries it on the first sample."""
         game = self.game
-        if game.execution.lanes == "off" or (game.device.type != "cuda" and torch.get_num_threads() < 2):
+        off = game.execution.lanes == "off" or game.execution.capture
+        if off or (game.device.type != "cuda" and torch.get_num_threads() < 2):
             return False
         if self._trusted is None:
             self._trusted = self._tried(sample)
@@ -154,7 +158,7 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 def _like_the_caller(job: Evaluation, autocast: bool, dtype: torch.dtype) -> Gradients:
     """Autocast is a property of a thread."""
-    with torch.autocast("cpu", dtype) if autocast else contextlib.nullcontext():
+    with uncached_autocast("cpu", dtype) if autocast else contextlib.nullcontext():
         return job()
 
 

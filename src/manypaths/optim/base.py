@@ -137,10 +137,10 @@ class Bases(Mapping[str, Optimizer]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._extrapolation = {}
         for name, separate in state["extrapolation"].items():
-            self[name].load_state_dict(separate)
+            _load(self[name], separate)
             self._extrapolation[name] = _copy(self[name].state)
         for name, optimizer in self.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            _load(optimizer, state["optimizers"][name])
         for name, schedule in self.schedules.items():
             schedule.load_state_dict(state["schedules"][name])
 
@@ -165,6 +165,15 @@ def clip_members_(parameters: Sequence[Tensor], limit: float) -> None:
         scale = (limit / (squares.sqrt() + 1e-6)).clamp_(max=1.0)
         for gradient in gradients:
             gradient.mul_(rows(scale, gradient))
+
+
+def _load(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Every tensor with the strides of its parameter, which may be others than when it was saved (channels_last)."""
+    optimizer.load_state_dict(saved)
+    for parameter, entry in optimizer.state.items():
+        for key, value in entry.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                entry[key] = laid_out(value, parameter)
 
 
 def _copy(state: Mapping[Any, Any]) -> _State:

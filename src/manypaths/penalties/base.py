@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
+from manypaths.games.execution import uncompiled
 from manypaths.games.gan_sample import GanSample
 
 
@@ -83,14 +84,15 @@ def input_gradients(critic: nn.Module, data: Tensor) -> Tensor:
 
     Through ``torch.func.grad`` and ``functional_call``, the form that differentiates twice under ``torch.compile``
     too. Buffers are cloned, so a penalty's pass moves no running statistics, and handed over as an argument, because
-    a BatchNorm layer writes into its own.
+    a BatchNorm layer writes into its own. A critic that was compiled by itself runs eagerly here.
     """
     buffers = {name: buffer.clone() for name, buffer in critic.named_buffers()}
 
     def total(x: Tensor, buffers: dict[str, Tensor]) -> Tensor:
         return torch.func.functional_call(critic, buffers, (x,)).sum()
 
-    return torch.func.grad(total)(data, buffers)
+    with uncompiled(critic):
+        return torch.func.grad(total)(data, buffers)
 
 
 def squared_norms(gradients: Tensor) -> Tensor:

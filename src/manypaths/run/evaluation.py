@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from manypaths.errors import unknown_name
+from manypaths.games.execution import uncompiled
 from manypaths.randomness import generator_for
 from manypaths.training import Training
 
@@ -37,6 +38,7 @@ def evaluated(training: Training, which: str = LAST, *, seed: int = 0) -> Iterat
             given = inputs(training, 2048, seed, "batchnorm")
             update_bn(torch.arange(2048).split(256), _Fed(generator, given))
         generator.eval()
+        stack.enter_context(uncompiled(generator))  # a mode and batch sizes that training never sees
         yield generator
 
 

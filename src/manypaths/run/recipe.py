@@ -19,6 +19,7 @@ from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.distributed import Distributed
+from manypaths.games.execution import Execution
 from manypaths.games.source import Source
 from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.frechet import Frechet
@@ -72,6 +73,8 @@ class Recipe:
         seed: of everything random; the source and the oracle follow it unless they set a ``seed`` of their own.
         threads: torch's intra-op threads, part of the recipe because sums depend on them; none takes torch's own.
         device: where the networks and the data live.
+        execution: how evaluations are computed: precision, order in memory, compilation. Part of the trajectory, for
+            sums depend on it.
         log_every, noise_every, samples_every, checkpoint_every, evaluate_every: in steps; 0 switches noise, samples
             and scores off.
         noise_draws: mini-batches per measurement of the gradient noise.
@@ -95,6 +98,7 @@ class Recipe:
     seed: fields.NonNegativeInt = 0
     threads: fields.PositiveInt | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+    execution: Part[Execution] = field(default_factory=lambda: Part(Execution))
     log_every: fields.PositiveInt = 10
     noise_every: fields.NonNegativeInt = 100
     noise_draws: fields.PositiveInt = 8
@@ -106,7 +110,7 @@ class Recipe:
     net: str | None = None
 
     def __post_init__(self) -> None:
-        for part in ("data", "source", "game", "oracle", "rule"):
+        for part in ("data", "source", "game", "oracle", "rule", "execution"):
             parts.expect_part(getattr(self, part), part)
         fields.check(self)
         if self.noise_draws < 2:
@@ -169,6 +173,7 @@ class Recipe:
             part.build()
         for name, part in self.bases.items():
             _try_base(part, f"bases.{name}")
+        self.execution.build().expect_device(self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InvalidValue("device is 'cuda': torch sees no CUDA device here, expected 'cpu'")
 
@@ -190,10 +195,11 @@ class Recipe:
                 game.check(source.sample(oracle.batch if hasattr(oracle, "batch") else 2))
         if set(self.bases) != set(game.players):
             raise InvalidValue(f"bases are for {sorted(self.bases)}: expected one for each of {sorted(game.players)}")
+        note = self.execution.build().prepare(game)
         if processes().size > 1:
             game = Distributed(game)
         optimizers = {n: _build_base(self.bases[n], game.parameters(n), f"bases.{n}") for n in game.players}
-        return Training(
+        training = Training(
             game,
             oracle,
             self.rule.build(),
@@ -201,6 +207,8 @@ class Recipe:
             averages={name: part.build() for name, part in self.averages.items()},
             seed=self.seed,
         )
+        training.notes += [note] if note else []
+        return training
 
     def differences(self, other: Recipe) -> list[str]:
         """The settings in which the trajectories of two recipes differ, as text."""
