@@ -22,6 +22,7 @@ from manypaths.oracles.full import full_gradient
 
 WAYS: dict[str, dict[str, Any]] = {
     "portable": {},
+    "channels_last": {"memory": "channels_last"},
     "tuned kernels": {"kernels": "tuned"},
     "bfloat16": {"precision": "bfloat16", "memory": "channels_last"},
     "stored table": {"store": "game"},
