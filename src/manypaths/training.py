@@ -135,6 +135,7 @@ class Training:
         return {
             "steps": self.steps,
             "game": self.game.state_dict(),
+            "execution": self.game.execution.state_dict(),
             "oracle": self.oracle.state_dict(),
             "source": self.oracle.source.state_dict(),
             "rule": self.rule.state_dict(),
@@ -146,6 +147,8 @@ class Training:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         state = _on(self.game.device, state)
         self.game.load_state_dict(state["game"])
+        if "execution" in state:  # checkpoints of before have none
+            self.game.execution.load_state_dict(state["execution"])
         self.oracle.source.load_state_dict(state["source"])
         self.oracle.load_state_dict(state["oracle"])
         self.rule.load_state_dict(state["rule"])

@@ -19,7 +19,10 @@ from manypaths.games.paired import PairedSource
 from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.interpolated import Interpolated
+from manypaths.rules.simultaneous import Simultaneous
+from manypaths.training import Training
 
 CALLS: list[tuple[Any, Any]] = [
     (torch.conv2d, nn.Conv2d(3, 5, 4, 2, 1)),
@@ -142,3 +145,23 @@ def test_measuring_works_and_a_transform_is_no_place_for_it() -> None:
         total(data)
     assert len(mode.state_dict()["choices"]) == 1
     torch.testing.assert_close(inside, torch.func.grad(total)(data))
+
+
+def test_a_resumed_training_keeps_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainings = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        game = Adversarial(
+            DcganGenerator(size=8, latent=4, width=4), DcganCritic(size=8, width=4), objective=NonSaturating()
+        )
+        Execution(kernels="tuned").prepare(game)
+        source = PairedSource(torch.randn(8, 1, 8, 8), latent=4)
+        bases = {name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players}
+        trainings.append(Training(game, Stochastic(source, batch=4), Simultaneous(), bases))
+    first, second = trainings
+    first.step()
+    second.load_state_dict(first.state_dict())
+    monkeypatch.setattr(kernels, "_seconds", None)  # nothing is timed any more
+    second.step()
+    assert second.state_dict()["execution"] == first.state_dict()["execution"]
+    assert len(first.state_dict()["execution"]["choices"]) == 6

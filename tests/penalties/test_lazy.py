@@ -102,7 +102,7 @@ def test_a_conditional_critic_sees_the_labels_of_the_chosen() -> None:
     lazy = Lazy(R1(), every=2)
     chosen = lazy.chosen(s.seed)
     expected = (s.real.square().sum(1) * s.label.square() / 2)[chosen].sum() * 2 / 32
-    assert lazy(game._critic(s), s, fake).item() == pytest.approx(expected.item(), rel=1e-13)
+    assert lazy(game._critic(game._label(s)), s, fake).item() == pytest.approx(expected.item(), rel=1e-13)
 
 
 def test_refusals() -> None:

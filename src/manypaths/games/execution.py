@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -94,6 +94,13 @@ class Execution:
             if self.kernels == "tuned":
                 stack.enter_context(self._tuned)
             yield
+
+    def state_dict(self) -> dict[str, Any]:
+        """The choices that were made by timing: a resumed run keeps them, for they decide how it rounds."""
+        return self._tuned.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._tuned.load_state_dict(state)
 
     def arranged(self, sample: Any) -> Any:
         """The sample with its images in the order that the networks read them in."""
