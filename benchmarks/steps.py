@@ -96,7 +96,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9,
     threads: Annotated[int, typer.Option(help="Torch's intra-op threads.")] = torch.get_num_threads(),
     only: Annotated[str, typer.Option(help="dcgan, sagan or passes.")] = "all",
-    way: Annotated[list[str], typer.Option(help="A way of computing, by its name; repeatable.")] = list(WAYS),  # noqa: B006, B008
+    way: Annotated[list[str], typer.Option(help="A way of computing, by its name; repeatable.")] = list(WAYS),  # noqa: B006
 ) -> None:
     keep_memory()
     torch.set_num_threads(threads)
