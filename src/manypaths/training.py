@@ -79,6 +79,10 @@ class Training:
 
         The snapshot is thus taken where the iterate is, also after a jump.
         """
+        with self.game.unchanging():
+            return self._step()
+
+    def _step(self) -> StepInfo:
         info = self.rule.step(self.game, self.oracle, self.bases)
         for average in self.averages.values():
             average.update(self.game, info)

@@ -128,6 +128,7 @@ class Adversarial(Game):
 
     def twin(self, point: Point, buffers: Sequence[Tensor]) -> Adversarial:
         twin, twins = copy.copy(self), twin_modules(self, point, buffers)
+        twin._lists = None
         twin.generator, twin.critic = twins(self.generator), twins(self.critic)
         twin.players = {"critic": twin.critic, "generator": twin.generator}
         return twin

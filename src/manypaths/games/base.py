@@ -97,15 +97,33 @@ class Game(ABC):
 
     def parameters(self, player: str) -> list[nn.Parameter]:
         """The trainable parameters of one player."""
-        return [p for p in self.players[player].parameters() if p.requires_grad]
+        return self._listed(player, lambda: [p for p in self.players[player].parameters() if p.requires_grad])
 
     def buffers(self) -> list[Tensor]:
         """Hidden forward state of all players: BatchNorm statistics, spectral-norm vectors."""
-        return [b for module in self.players.values() for b in module.buffers()]
+        return self._listed(0, lambda: [b for module in self.players.values() for b in module.buffers()])
+
+    _lists: dict[str | int, list[Any]] | None = None
+
+    def _listed(self, key: str | int, find: Callable[[], list[Any]]) -> list[Any]:
+        if self._lists is None:
+            return find()
+        if key not in self._lists:
+            self._lists[key] = find()
+        return list(self._lists[key])
+
+    @contextlib.contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Inside, who has which weights and buffers is looked up once: that can take as long as a small network."""
+        self._lists = {}
+        try:
+            yield
+        finally:
+            self._lists = None
 
     @property
     def device(self) -> torch.device:
-        return next(p.device for name in self.players for p in self.players[name].parameters())
+        return self._listed(1, lambda: [next(p.device for m in self.players.values() for p in m.parameters())])[0]
 
     def names(self, players: Iterable[str] | None = None) -> tuple[str, ...]:
         """``players`` (default: all) as a tuple, each one known."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
 from manypaths.games.execution import Execution
-from manypaths.games.vectors import Gradients, present, scale_
+from manypaths.games.vectors import Gradients, copy_, present, scale_
 
 
 class Distributed(Game):
@@ -80,6 +80,11 @@ class Distributed(Game):
         with self.game.differentiated_twice():
             yield
 
+    @contextlib.contextmanager
+    def unchanging(self) -> Iterator[None]:
+        with super().unchanging(), self.game.unchanging():
+            yield
+
     def share(self, sample: Any) -> tuple[Any, float]:
         """This process's share of a batch, and what its gradient counts in the mean over the processes."""
         n = len(sample)
@@ -91,30 +96,36 @@ class Distributed(Game):
     def partial_gradients(self, sample: Any, players: Any = None, *, moves_buffers: bool = False) -> Gradients:
         share, weight = self.share(sample)
         part = self.game.gradients(share, players, moves_buffers=moves_buffers)
-        for name in part:
-            scale_(part[name], weight)
-            part.losses[name] = part.losses[name] * weight
+        if weight != 1.0:
+            for name in part:
+                scale_(part[name], weight)
+                part.losses[name] = part.losses[name] * weight
         if moves_buffers:
-            self._average([b for b in self.buffers() if b.is_floating_point()])
+            buffers = [b for b in self.buffers() if b.is_floating_point()]
+            copy_(buffers, self._average(buffers))
         return part
 
     def combine(self, part: Gradients) -> Gradients:
-        losses = [part.losses[name].reshape(1) for name in part]
-        self._average([t for name in part for t in present(part[name])] + losses)
-        for name, loss in zip(part, losses, strict=True):
-            part.losses[name] = loss[0]
-        return part
+        tensors = [t for name in part for t in present(part[name])]
+        found = iter(self._average(tensors + [part.losses[name].reshape(1) for name in part]))
+        field = {name: [None if t is None else next(found) for t in part[name]] for name in part}
+        return Gradients(field, {name: next(found)[0] for name in part})
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         return self.combine(self.partial_gradients(sample, names, moves_buffers=moves_buffers))
 
     @torch.no_grad()
-    def _average(self, tensors: list[Tensor]) -> None:
-        """The mean over the processes, in place; one message per dtype."""
+    def _average(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The means over the processes, as views of one message per dtype."""
+        found: dict[int, Tensor] = {}
         for dtype in dict.fromkeys(t.dtype for t in tensors):
-            alike = [t for t in tensors if t.dtype == dtype]
-            message = torch.cat([t.reshape(-1) for t in alike])
+            alike = [i for i, t in enumerate(tensors) if t.dtype == dtype]
+            message = torch.cat(
+                [tensors[i].reshape(-1) for i in alike]
+            )  # not in the order of memory: ranks may differ in it
             dist.all_reduce(message, group=self.group)
             message /= self.processes
-            parts = message.split([t.numel() for t in alike])
-            torch._foreach_copy_(alike, [p.view(t.shape) for p, t in zip(parts, alike, strict=True)])
+            pieces = message.split([tensors[i].numel() for i in alike])
+            for i, piece in zip(alike, pieces, strict=True):
+                found[i] = piece.view(tensors[i].shape)
+        return [found[i] for i in range(len(tensors))]

@@ -119,7 +119,8 @@ class Population(Game):
     def subset(self, members: Tensor) -> Population:
         chosen = members.nonzero().flatten()
         part = object.__new__(Population)
-        vars(part).update({key: value for key, value in vars(self).items() if key not in ("_stacked", "_parameters")})
+        own = ("_stacked", "_parameters", "_lists")
+        vars(part).update({key: value for key, value in vars(self).items() if key not in own})
         part.seeds = tuple(torch.tensor(self.seeds)[chosen].tolist())
         part.vary = {path: values[chosen] for path, values in self.vary.items()}
         part.players = {name: _rows(stack, chosen) for name, stack in self.players.items()}
