@@ -29,7 +29,8 @@ from manypaths.training import Training
 
 
 @pytest.fixture(autouse=True)
-def _two_threads() -> Iterator[None]:
+def _two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(side_by_side, "WORTH", 0)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -165,3 +166,14 @@ def test_a_lane_keeps_its_share_of_the_threads() -> None:
 
     assert [job.result() for job in [pool.submit(inside) for _ in range(4)]] == [1, 1, 1, 1]
     assert torch.get_num_threads() == 2
+
+
+def test_small_networks_have_no_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiplications of the convolutions by hand: generator 4 -> 16 (2x2) -> 8 (4x4) -> 1 (8x8), critic back, twice."""
+    game, source = gan()
+    sample = source.sample(8)
+    generator = 8 * (4 * 16 * 4 + 16 * 4 * 8 * 16 + 8 * 16 * 1 * 16)
+    critic = 2 * 8 * (16 * 4 * 16 + 4 * 8 * 64 + 8 * 4)
+    assert side_by_side._convolved(game, sample) == generator + critic
+    monkeypatch.setattr(side_by_side, "WORTH", generator + critic + 1)
+    assert SideBySide.of(game).available(sample) is False

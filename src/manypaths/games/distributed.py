@@ -13,7 +13,10 @@ from torch import Tensor
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
 from manypaths.games.execution import Execution
-from manypaths.games.vectors import Gradients, copy_, present, scale_
+from manypaths.games.vectors import Gradients, present, scale_
+
+LARGE = 1 << 16
+"""Numbers from which a tensor is a message of its own, which saves putting it into one and taking it out again."""
 
 
 class Distributed(Game):
@@ -45,6 +48,7 @@ class Distributed(Game):
         self.game, self.group = game, group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
         self.players, self.projections = game.players, game.projections
+        self._moved = False
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the game offers."""
@@ -100,32 +104,36 @@ class Distributed(Game):
             for name in part:
                 scale_(part[name], weight)
                 part.losses[name] = part.losses[name] * weight
-        if moves_buffers:
-            buffers = [b for b in self.buffers() if b.is_floating_point()]
-            copy_(buffers, self._average(buffers))
+        self._moved = self._moved or moves_buffers
         return part
 
     def combine(self, part: Gradients) -> Gradients:
-        tensors = [t for name in part for t in present(part[name])]
-        found = iter(self._average(tensors + [part.losses[name].reshape(1) for name in part]))
-        field = {name: [None if t is None else next(found) for t in part[name]] for name in part}
-        return Gradients(field, {name: next(found)[0] for name in part})
+        buffers = [b for b in self.buffers() if b.is_floating_point()] if self._moved else []
+        self._moved = False
+        losses = [part.losses[name].reshape(1) for name in part]
+        self._average([t for name in part for t in present(part[name])] + losses + buffers)
+        for name, loss in zip(part, losses, strict=True):
+            part.losses[name] = loss[0]
+        return part
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         return self.combine(self.partial_gradients(sample, names, moves_buffers=moves_buffers))
 
     @torch.no_grad()
-    def _average(self, tensors: list[Tensor]) -> list[Tensor]:
-        """The means over the processes, as views of one message per dtype."""
-        found: dict[int, Tensor] = {}
-        for dtype in dict.fromkeys(t.dtype for t in tensors):
-            alike = [i for i, t in enumerate(tensors) if t.dtype == dtype]
-            message = torch.cat(
-                [tensors[i].reshape(-1) for i in alike]
-            )  # not in the order of memory: ranks may differ in it
+    def _average(self, tensors: list[Tensor]) -> None:
+        """The mean over the processes, in place: large tensors as they lie, small ones in one message per dtype."""
+        large = [(t, t.contiguous()) for t in tensors if t.numel() >= LARGE]  # the same order of numbers everywhere
+        waiting = [dist.all_reduce(message, group=self.group, async_op=True) for _, message in large]
+        small = [t for t in tensors if t.numel() < LARGE]
+        for dtype in dict.fromkeys(t.dtype for t in small):
+            alike = [t for t in small if t.dtype == dtype]
+            message = torch.cat([t.reshape(-1) for t in alike])
             dist.all_reduce(message, group=self.group)
-            message /= self.processes
-            pieces = message.split([tensors[i].numel() for i in alike])
-            for i, piece in zip(alike, pieces, strict=True):
-                found[i] = piece.view(tensors[i].shape)
-        return [found[i] for i in range(len(tensors))]
+            parts = message.split([t.numel() for t in alike])
+            torch._foreach_copy_(alike, [p.view(t.shape) for p, t in zip(parts, alike, strict=True)])
+        for work, (tensor, message) in zip(waiting, large, strict=True):
+            assert work is not None
+            work.wait()
+            if message is not tensor:
+                tensor.copy_(message)
+        torch._foreach_div_(tensors, float(self.processes))

@@ -11,7 +11,7 @@ from threading import Barrier
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manypaths.games.base import Game
 from manypaths.games.execution import uncached_autocast
@@ -20,12 +20,18 @@ from manypaths.randomness import generator_for
 
 Evaluation = Callable[[], Gradients]
 
+WORTH = 60_000_000
+"""Multiplications in the convolutions of one forward pass below which lanes do not pay: smaller networks wait for the
+interpreter's lock, and matrix products fill two threads by themselves."""
+
 
 class SideBySide:
     """Evaluates a game twice at once, where that is possible and of use; else one after the other.
 
     On a CPU with k threads each lane is a Python thread with k / 2 of them: layers of moderate size do not fill two
     threads, and autograd releases the interpreter's lock. On a GPU each lane is a stream.
+
+    Games with little to convolve are left alone on a CPU (``WORTH``).
 
     It takes a second set of modules, a twin. A twin is trusted when it has been seen, on the first sample and away from
     the iterate, to give the gradients that moving the weights gives, and to leave the game's buffers alone. A game that
@@ -95,7 +101,7 @@ class SideBySide:
         if off or (game.device.type != "cuda" and torch.get_num_threads() < 2):
             return False
         if self._trusted is None:
-            self._trusted = self._tried(sample)
+            self._trusted = (game.device.type == "cuda" or _convolved(game, sample) >= WORTH) and self._tried(sample)
         return self._trusted
 
     def _tried(self, sample: Any) -> bool:
@@ -150,6 +156,23 @@ def marked(chunks: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
 def here(game: Game) -> Point:
     """The joint iterate itself, not a copy."""
     return {name: [p.detach() for p in game.parameters(name)] for name in game.players}
+
+
+def _convolved(game: Game, sample: Any) -> int:
+    """Multiplications in the convolutions of a forward pass."""
+    total = 0
+
+    def count(module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += (inputs[0] if module.transposed else output).numel() * module.weight[0].numel()
+
+    with contextlib.ExitStack() as stack:
+        for player in game.players.values():
+            for module in player.modules():
+                if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                    stack.callback(module.register_forward_hook(count).remove)
+        game.gradients(sample)
+    return total
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
