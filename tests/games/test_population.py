@@ -228,6 +228,8 @@ def test_what_is_refused() -> None:
     population = Population.of(gan, 3)
     with pytest.raises(InputError, match="measured for one run at a time"):
         train(population, SVRG(PopulationSource.of(data, 3), batch=6, when="helps"), Simultaneous(), steps=0)
+    with pytest.raises(InputError, match="refresh is 'adaptive', which is measured for one run at a time"):
+        train(population, SVRG(PopulationSource.of(data, 3), batch=6, refresh="adaptive"), Simultaneous(), steps=0)
     dropout = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
     noisy = Population([Adversarial(dropout, MlpCritic(), objective=NonSaturating())])
     source = PopulationSource([PairedSource(torch.randn(8, 2), latent=3)])

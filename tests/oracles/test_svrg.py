@@ -190,6 +190,55 @@ def test_helps_switches_variance_reduction_off_where_it_hurts() -> None:
     assert oracle.evaluations["x"] - spent == 2 * 30 + 1, "probes are on the bill, the snapshot's evaluation is not"
 
 
+def signs(**options) -> tuple:
+    """F_i(w) = +-(w + 1) with w_S = 0, so that the variance ratio is (w / (w + 1))^2, whatever is drawn."""
+    from manypaths.games.quadratic import Quadratic
+
+    n, two = 40, torch.float64
+    sign = torch.tensor([-1.0, 1.0], dtype=two).repeat(n // 2)
+    game = Quadratic(sign[:, None, None] * torch.eye(2, dtype=two), sign[:, None].expand(n, 2), torch.zeros(2).double())
+    oracle = SVRG(IndexSource(n), batch=1, check_every=3, probes=12, **options)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+
+    def ask(x: float) -> bool:
+        """One batch drawn and evaluated at (x, 0); whether a snapshot is due."""
+        game.move_to({"x": [torch.full((1,), x, dtype=two)]})
+        oracle(game, oracle.draw())
+        return bool(oracle.due())
+
+    return game, oracle, ask
+
+
+def test_adaptive_refresh_where_the_ratio_passes_the_threshold() -> None:
+    game, oracle, ask = signs(refresh="adaptive")
+    assert [ask(9.0), ask(9.0)] == [False, False], "not before it is measured"
+    spent = oracle.evaluations["x"]
+    assert not ask(1.0)
+    assert oracle._ratios == {"x": pytest.approx(0.25, abs=1e-12), "y": 0.0}
+    assert oracle.evaluations["x"] - spent == 2 * 12 + 2, "probes are on the bill"
+    assert [ask(3.0), ask(3.0), ask(3.0)] == [False, False, True]
+    assert oracle._ratios["x"] == pytest.approx(0.5625, abs=1e-12)
+    oracle.take_snapshot(game)
+    assert not oracle.due()
+    assert oracle.age == 0
+    assert not ask(3.0)
+    _, oracle, ask = signs(refresh="adaptive", every=2, threshold=2.0)
+    assert [ask(9.0), ask(9.0)] == [False, True], "at the latest at age every"
+    _, oracle, ask = signs(refresh="adaptive", threshold=0.9)
+    assert [ask(3.0) for _ in range(9)] == [False] * 9
+
+
+def test_a_new_snapshot_helps_until_it_is_measured() -> None:
+    game, oracle, ask = signs(refresh="adaptive", when="helps", threshold=2.0)
+    assert [ask(-0.55), ask(-0.55), ask(-0.55)] == [False] * 3
+    assert oracle._ratios["x"] == pytest.approx((0.55 / 0.45) ** 2)
+    assert (oracle.reduces("x"), oracle.reduces("y")) == (False, True)
+    assert [ask(-0.6), ask(-0.6), ask(-0.6)] == [False, False, True]
+    oracle.take_snapshot(game)
+    assert oracle.reduces("x")
+
+
 def test_spread_equals_the_covariance_trace() -> None:
     draws = torch.randn(12, 5, dtype=torch.float64) + 1e3
     spread = Spread()
@@ -212,5 +261,7 @@ def test_refusals() -> None:
     game, source = digits_gan("batch")
     with pytest.raises(InvalidValue, match="couples the samples of a batch"):
         SVRG(source, batch=16, summands="samples").bind(game)
+    with pytest.raises(InvalidValue, match="probes is 1: expected at least 2, for a variance needs two draws"):
+        SVRG(source, batch=16, refresh="adaptive", probes=1)
     with pytest.raises(InvalidValue, match="not bound to a game"):
         SVRG(source, batch=16).draw()

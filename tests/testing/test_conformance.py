@@ -134,6 +134,12 @@ def test_svrg_stored_variants(store, when) -> None:
     conformance.check_oracle(lambda source: ORACLES["svrg"](source, batch=8, **options))
 
 
+@pytest.mark.parametrize("when", ["always", "helps"])
+def test_adaptive_svrg(when) -> None:
+    options = {"refresh": "adaptive", "when": when, "check_every": 2, "threshold": 1e-6}
+    conformance.check_oracle(lambda source: ORACLES["svrg"](source, batch=8, **options))
+
+
 @pytest.mark.parametrize("summands", ["samples", "batches"])
 def test_saga_variants(summands) -> None:
     conformance.check_oracle(lambda source: SAGA(source, 4, summands=summands))

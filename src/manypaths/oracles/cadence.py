@@ -9,7 +9,7 @@ from torch import Tensor
 
 from manypaths.randomness import Coins
 
-CadenceName = Literal["fixed", "geometric", "loopless", "svre"]
+CadenceName = Literal["fixed", "geometric", "loopless", "svre", "adaptive"]
 
 
 class Cadence:
@@ -21,7 +21,8 @@ class Cadence:
     - ``geometric``: after a geometric number of batches with mean N, drawn at each refresh;
     - ``loopless``: a coin of probability 1/N per batch drawn (Kovalev et al. 2020);
     - ``svre``: a coin of probability 1/N per *step*, as the SVRE authors' code does; for extragradient that is one
-      refresh per 2N batches.
+      refresh per 2N batches;
+    - ``adaptive``: after N batches at the latest; whoever measures the snapshot's worth decides what comes earlier.
 
     Every member of a population has its own coins and ages; a run alone is a population of one.
     """
@@ -48,7 +49,7 @@ class Cadence:
 
     def due(self) -> Tensor:
         """Asked once per step: a mask (m,)."""
-        if self.name in ("fixed", "geometric"):
+        if self.name in ("fixed", "geometric", "adaptive"):
             return self.drawn >= self._limit
         tosses = torch.ones_like(self.drawn) if self.name == "svre" else self.drawn - self._seen
         self._seen = self.drawn.clone()

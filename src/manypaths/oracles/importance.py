@@ -64,6 +64,10 @@ class Importance(Wrapper):
             raise InvalidType(f"Importance.oracle is {type(self.oracle).__name__}: expected Stochastic or SVRG")
         if isinstance(self.oracle, SVRG) and self.oracle.when == "helps":
             raise InvalidValue("when is 'helps', which measures uniform draws: expected 'always' inside Importance")
+        if isinstance(self.oracle, SVRG) and self.oracle.refresh == "adaptive":
+            raise InvalidValue(
+                "refresh is 'adaptive', which measures uniform draws: expected a cadence inside Importance"
+            )
         super().__init__()
         self.source.require_finite("importance sampling")
         self._coins = generator_for(self.seed, "importance")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -41,11 +42,15 @@ class SVRG(Oracle):
     Args:
         source: a finite sum.
         batch: samples per mini-batch B.
-        refresh: how the age at which the snapshot is taken anew is chosen (see ``Cadence``).
-        every: mean age at a refresh, in batches drawn; by default one pass over the sum.
-        when: ``"helps"`` measures the variance ratio Var(d) / Var(F_B) of every player with ``probes`` fresh batches
-            each ``check_every`` batches, and uses the plain mini-batch estimate for a player while its ratio is above
-            1, at a lower cost; the probes are on the bill.
+        refresh: how the age at which the snapshot is taken anew is chosen (see ``Cadence``). ``"adaptive"``: when the
+            variance ratio Var(d) / Var(F_B) of a player is found above ``threshold``.
+        every: mean age at a refresh, in batches drawn; by default one pass over the sum. ``"adaptive"``: the largest
+            age, by default none.
+        when: ``"helps"`` uses the plain mini-batch estimate for a player whose variance ratio was found above 1, at a
+            lower cost, until it is measured again or the snapshot is taken anew.
+        check_every, probes: the ratio is measured with so many fresh batches each ``check_every`` batches drawn, by
+            ``"adaptive"`` and by ``"helps"``; they are on the bill.
+        threshold: of ``"adaptive"``; the default is where twice the batch would do as much as the two evaluations of d.
         summands: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
             couples the samples of a batch.
         chunk: samples evaluated at once in a full pass over samples (memory only); the mini-batch size by default.
@@ -62,6 +67,7 @@ class SVRG(Oracle):
     when: Literal["always", "helps"] = "always"
     check_every: fields.PositiveInt = 50
     probes: fields.PositiveInt = 4
+    threshold: fields.Positive = 0.5
     summands: Summands = "auto"
     chunk: fields.PositiveInt | None = None
     on_jump: Literal["refresh", "keep"] = "refresh"
@@ -80,7 +86,7 @@ class SVRG(Oracle):
         assert self.source.size is not None
         if self.batch > self.source.size:
             raise InvalidValue(f"batch is {self.batch}: expected at most the {self.source.size} summands of the source")
-        if self.when == "helps" and self.probes < 2:
+        if self.measures and self.probes < 2:
             raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
         if self.store != "none" and self.summands == "samples":
             raise InvalidValue(
@@ -92,7 +98,7 @@ class SVRG(Oracle):
         self._taken: WeakValueDictionary[int, Any] = WeakValueDictionary()
         """Mini-batches that someone still holds, by their number in the partition, which is that of their row."""
         self._parts: list[Tensor] | None = None
-        self._helps: dict[str, bool] = {}
+        self._ratios: dict[str, float] = {}
         self._next_check: dict[str, int] = {}
         self._toss((self.seed,))
 
@@ -101,7 +107,13 @@ class SVRG(Oracle):
         parts = self.n_batches
         self._coins = Coins(seeds, "svrg", draw=lambda n, g: torch.randint(parts, (n,), generator=g))
         coins = Coins(seeds, "cadence")
-        self.cadence = Cadence(self.refresh, self.every or parts, coins, members=len(seeds))
+        every = self.every or (math.inf if self.refresh == "adaptive" else parts)
+        self.cadence = Cadence(self.refresh, every, coins, members=len(seeds))
+
+    @property
+    def measures(self) -> bool:
+        """Whether the variance ratio decides anything."""
+        return self.when == "helps" or self.refresh == "adaptive"
 
     @property
     def n_batches(self) -> int:
@@ -119,6 +131,8 @@ class SVRG(Oracle):
                 raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
             if self.store != "none":
                 raise InvalidType(f"store is {self.store!r}, a table for one run: expected 'none' for a Population")
+            if self.refresh == "adaptive":
+                raise InvalidType("refresh is 'adaptive', which is measured for one run at a time: expected another one")
             self._toss(game.seeds)
         super().bind(game)
         summands = self.summands if self.store == "none" else "batches"
@@ -171,8 +185,9 @@ class SVRG(Oracle):
         if self.snapshot is None:
             self.take_snapshot(game)
         names = game.names(players)
-        if self.when == "helps":
-            self._measure(game, [name for name in names if self.draws >= self._next_check.get(name, 0)])
+        if self.measures:
+            late = [name for name in names if self.draws >= self._next_check.get(name, self.check_every)]
+            self._measure(game, late)
         self.count(names, len(sample))
         reduced = tuple(name for name in names if self.reduces(name))
         snapshot = self.snapshot
@@ -202,7 +217,7 @@ class SVRG(Oracle):
 
     def reduces(self, player: str) -> bool:
         """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
-        return self._helps.get(player, True)
+        return self.when == "always" or self._ratios.get(player, 0.0) <= 1.0
 
     def _row(self, sample: Any) -> int | None:
         """Where F_B(w_S) is stored, if it is."""
@@ -225,7 +240,8 @@ class SVRG(Oracle):
         return difference
 
     def due(self) -> Tensor:
-        return self.cadence.due()
+        worn = self.refresh == "adaptive" and any(ratio > self.threshold for ratio in self._ratios.values())
+        return self.cadence.due() | worn
 
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         """One full pass at the current iterate; the source's frozen randomness is drawn anew just before it."""
@@ -251,6 +267,7 @@ class SVRG(Oracle):
         if self._addends is not None:
             self._addends.of = self.snapshot
         self.cadence.restart(members)
+        self._ratios, self._next_check = {}, dict.fromkeys(game.players, self.draws + self.check_every)
 
     def _forget_parts(self) -> None:
         """The source's partition may be another one from now on."""
@@ -262,7 +279,7 @@ class SVRG(Oracle):
             self.take_snapshot(game, members)
 
     def _measure(self, game: Game, players: list[str]) -> None:
-        """Decide for each of the players whether variance reduction helps here."""
+        """The variance ratio of each of the players here."""
         plain = {name: Spread() for name in players}
         reduced = {name: Spread() for name in players}
         for _ in range(self.probes if players else 0):
@@ -274,7 +291,7 @@ class SVRG(Oracle):
                 add_(now[name], then[name], -1.0)
                 reduced[name].add(now[name])
         for name in players:
-            self._helps[name] = variance_ratio(reduced[name], plain[name]) <= 1.0
+            self._ratios[name] = variance_ratio(reduced[name], plain[name])
             self._next_check[name] = self.draws + self.check_every
 
     def state_dict(self) -> dict[str, Any]:
@@ -286,7 +303,7 @@ class SVRG(Oracle):
             else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "cadence": self.cadence.state_dict(),
             "coins": self._coins.state_dict(),
-            "helps": dict(self._helps),
+            "ratios": dict(self._ratios),
             "next_check": dict(self._next_check),
         }
 
@@ -299,5 +316,5 @@ class SVRG(Oracle):
             self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
         self._coins.load_state_dict(state["coins"])
-        self._helps, self._next_check = dict(state["helps"]), dict(state["next_check"])
+        self._ratios, self._next_check = dict(state["ratios"]), dict(state["next_check"])
         self._forget_parts()
