@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from manypaths.games.adversarial import Adversarial
+from manypaths.games.paired import PairedSource
 from manypaths.games.source import Index
 from manypaths.games.vectors import flat
 from manypaths.metrics.gradient_noise import gradient_noise
+from manypaths.models.dcgan import DcganCritic, DcganGenerator
+from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 
@@ -57,3 +61,26 @@ def test_measuring_moves_nothing(finite_sum) -> None:
         assert before[1:3] == after[1:3]
         assert torch.equal(before[3], after[3])
         assert (noise["x"].ratio is None) == isinstance(oracle, Stochastic)
+
+
+def test_the_noise_of_layers_adds_up_to_the_players() -> None:
+    generator = torch.Generator().manual_seed(0)
+    source = PairedSource(torch.rand(40, 1, 8, 8, generator=generator, dtype=torch.float64), latent=4)
+    critic = DcganCritic(size=8, width=2, norm="spectral").double()
+    game = Adversarial(DcganGenerator(size=8, latent=4, width=2).double(), critic, objective=NonSaturating())
+    oracle = SVRG(source, batch=8, refresh="fixed", every=1000)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    game.move_to({n: [w + 0.01 * torch.randn_like(w) for w in ws] for n, ws in game.point().items()})
+    noise, coarse = (gradient_noise(game, oracle, draws=4, layers=layers) for layers in (True, False))
+    assert {name: noise[name] for name in coarse} == coarse
+    assert [name for name in noise if name.startswith("critic/")] == [
+        "critic/layers.0",
+        "critic/layers.2",
+        "critic/layers.4",
+    ]
+    for player in game.players:
+        parts = [value for name, value in noise.items() if name.startswith(f"{player}/")]
+        assert sum(part.variance for part in parts) == pytest.approx(noise[player].variance, rel=1e-12)
+        plain = sum(part.variance / part.ratio for part in parts)
+        assert noise[player].variance / plain == pytest.approx(noise[player].ratio, rel=1e-12)

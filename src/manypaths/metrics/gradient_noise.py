@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor, nn
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
@@ -15,7 +18,7 @@ from manypaths.oracles.variance import Spread, variance_ratio
 
 @dataclass(frozen=True)
 class GradientNoise:
-    """One player's noise.
+    """The noise of one player, or of one of its layers.
 
     Attributes:
         second_moment: E ||d||^2 of the oracle's estimate d (SME in the SVRE paper).
@@ -32,45 +35,75 @@ class GradientNoise:
     age: int | None = None
 
 
-def gradient_noise(game: Game, oracle: Oracle, *, draws: int = 8) -> dict[str, GradientNoise]:
+def gradient_noise(game: Game, oracle: Oracle, *, draws: int = 8, layers: bool = False) -> dict[str, GradientNoise]:
     """Measure every player's noise at the current iterate over ``draws`` independent batches.
 
-    Nothing that training depends on moves: the source, the oracle's coins, its counters and all buffers come back.
-    Its cost is not on the oracle's bill.
+    With ``layers`` also that of each layer of each player, under ``"critic/layers.0"`` and the like, on the same
+    batches: a player's variance is the sum of its layers'. Nothing that training depends on moves: the source, the
+    oracle's coins, its counters and all buffers come back. Its cost is not on the oracle's bill.
     """
     if draws < 2:
         raise InvalidValue(f"draws is {draws}: expected at least 2, for a variance needs two")
+    groups = [_Group(name, name, None) for name in game.players]
+    if layers:
+        groups += [group for name in game.players for group in _layers(name, game.players[name])]
     state = oracle.state_dict()
     with oracle.source.rewound():
         measure = _both if isinstance(oracle, SVRG) and oracle.snapshot is not None else _one
-        noise = measure(game, oracle, draws)
+        noise = measure(game, oracle, draws, groups)
     oracle.load_state_dict(state)
     return noise
 
 
-def _one(game: Game, oracle: Oracle, draws: int) -> dict[str, GradientNoise]:
-    spreads = {name: Spread() for name in game.players}
+@dataclass(frozen=True)
+class _Group:
+    """Some of a player's parameters, by their places; all of them where ``places`` is none."""
+
+    label: str
+    player: str
+    places: tuple[int, ...] | None
+
+    def of(self, vector: Any) -> Sequence[Tensor | None]:
+        tensors = vector[self.player]
+        return tensors if self.places is None else [tensors[i] for i in self.places]
+
+
+def _layers(player: str, module: nn.Module) -> list[_Group]:
+    """The parameters of one layer have one name but for the last part; a parametrised weight belongs to its layer."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(n for n, p in module.named_parameters() if p.requires_grad):
+        layer = name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
+        places.setdefault(layer, []).append(i)
+    return [_Group(f"{player}/{layer}", player, tuple(found)) for layer, found in places.items()]
+
+
+def _one(game: Game, oracle: Oracle, draws: int, groups: Sequence[_Group]) -> dict[str, GradientNoise]:
+    spreads = {group.label: Spread() for group in groups}
     for _ in range(draws):
         estimate = oracle(game, oracle.draw())
-        for name, spread in spreads.items():
-            spread.add(estimate[name])
-    return {name: _summary(spread) for name, spread in spreads.items()}
+        for group in groups:
+            spreads[group.label].add(group.of(estimate))
+    return {label: _summary(spread) for label, spread in spreads.items()}
 
 
-def _both(game: Game, oracle: Any, draws: int) -> dict[str, GradientNoise]:
+def _both(game: Game, oracle: Any, draws: int, groups: Sequence[_Group]) -> dict[str, GradientNoise]:
     """With a snapshot: the mini-batch estimate and the variance-reduced one on the same batches."""
     age = oracle.age
-    plain, reduced = ({name: Spread() for name in game.players} for _ in range(2))
+    plain, reduced = ({group.label: Spread() for group in groups} for _ in range(2))
     for _ in range(draws):
         sample = oracle.draw()
         now, then = game.gradients(sample), oracle.at_snapshot(game, sample)
+        for group in groups:
+            plain[group.label].add(group.of(now))
         for name in game.players:
-            plain[name].add(now[name])
             add_(now[name], then[name], -1.0)
             add_(now[name], oracle.snapshot.mean[name])
-            reduced[name].add(now[name])
-    used = {name: reduced[name] if oracle.reduces(name) else plain[name] for name in game.players}
-    return {name: _summary(used[name], variance_ratio(reduced[name], plain[name]), age) for name in game.players}
+        for group in groups:
+            reduced[group.label].add(group.of(now))
+    used = {g.label: reduced[g.label] if oracle.reduces(g.player) else plain[g.label] for g in groups}
+    return {
+        label: _summary(spread, variance_ratio(reduced[label], plain[label]), age) for label, spread in used.items()
+    }
 
 
 def _summary(spread: Spread, ratio: float | None = None, age: int | None = None) -> GradientNoise:
