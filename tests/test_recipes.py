@@ -42,6 +42,11 @@ def test_a_warm_start_begins_where_another_run_ended(tmp_path) -> None:
     second.train()
     resumed = Run(warm.with_({"steps": 3}), tmp_path / "second", resume=True)
     assert resumed.training.steps == 2
+    third = warm.with_({"seed": 1})
+    Run(third, tmp_path / "killed")  # before its first checkpoint
+    again = Run(third, tmp_path / "killed", resume=True)
+    for a, b in zip(*(r.training.game.parameters("critic") for r in (first, again)), strict=True):
+        assert torch.equal(a, b)
     with pytest.raises(InvalidValue, match="holds no checkpoint: expected a run directory"):
         Run(warm.with_({"start_from": str(tmp_path / "none")}), tmp_path / "third")
     with pytest.raises(InvalidType, match="are other ones than this recipe's"):

@@ -55,11 +55,11 @@ class Run:
         self._scores: Scorer | None = None
         if recipe.evaluate_every and self.processes.writes:
             self._scorer()  # a missing net or data set is said before training starts
+        if recipe.start_from is not None and not (resume and self.directory.checkpoint.exists()):
+            self._warm_start(Path(recipe.start_from))
         if resume:
             self._load(read_only=read_only)
         else:
-            if recipe.start_from is not None:
-                self._warm_start(Path(recipe.start_from))
             self.directory.create(recipe.to_plain(), command)
 
     @classmethod
