@@ -27,7 +27,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from manypaths import fields
@@ -50,6 +50,9 @@ class Study:
         cells: scale -> the cells, settings x seeds.
         claims: scale -> the claims, fixed before the runs.
         figures: file name without suffix -> a function from the study's table to a matplotlib figure.
+        pages: file name without suffix -> a function from the study's table to Markdown.
+        ready: scale -> makes what all cells need (a feature net), or raises in one line where it is not to be had (a
+            data set); called before the first cell runs.
         scales: the scales that the study knows; ``smoke`` takes seconds to minutes, ``laptop`` minutes to hours,
             ``paper`` is the published one.
     """
@@ -59,6 +62,8 @@ class Study:
     cells: Callable[[str], Sequence[Cell]]
     claims: Callable[[str], Sequence[Claim]]
     figures: Mapping[str, Callable[[Table], Any]]
+    pages: Mapping[str, Callable[[Table], str]] = field(default_factory=dict)
+    ready: Callable[[str], object] = lambda scale: None
     scales: tuple[str, ...] = SCALES
 
     def __post_init__(self) -> None:

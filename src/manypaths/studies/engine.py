@@ -56,6 +56,8 @@ def _compute(plan: Plan, store: Store, executor: Executor, console: Console) -> 
     """Run the cells that have no result, the longest first; whether Ctrl-C ended it."""
     todo = [cell for cell in plan.distinct if store.state(cell) != "finished"]
     todo.sort(key=lambda cell: -cell.seconds)
+    if todo:
+        plan.study.ready(plan.scale)
     bar = CellsBar(len(plan.distinct), len(plan.distinct) - len(todo), console)
     try:
         with executor:

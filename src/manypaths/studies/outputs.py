@@ -42,7 +42,7 @@ def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
 
 
 def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
-    """Write the table, the verdicts, and the figures of a complete study; each file whole or absent."""
+    """Write the table, the verdicts, and of a complete study figures and pages; each file whole or absent."""
     table = collect(plan, store)
     table.write(store.table, {"study": plan.study.name, "scale": plan.scale})
     verdicts = judge(plan, store, table)
@@ -53,6 +53,8 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
         with house_style():
             for name, draw in plan.study.figures.items():
                 write_atomically(store.figures / f"{name}.png", png(draw(table)))
+        for name, write in plan.study.pages.items():
+            write_atomically(store.path / f"{name}.md", write(table))
     return verdicts
 
 
