@@ -97,7 +97,7 @@ def test_refusals(finite_sum) -> None:
         Importance(SVRG(source, batch=4), [1.0] * 12).bind(game)
     with pytest.raises(InvalidValue, match="when is 'helps', which measures uniform draws: expected 'always'"):
         Importance(SVRG(source, batch=1, when="helps"), ones)
-    with pytest.raises(InvalidValue, match="refresh is 'adaptive', which measures uniform draws: expected a cadence"):
+    with pytest.raises(InvalidValue, match="refresh is 'adaptive', which measures uniform draws: expected another"):
         Importance(SVRG(source, batch=1, refresh="adaptive"), ones)
     shuffled = PairedSource(torch.zeros(50, 2), latent=1, order="shuffled")
     with pytest.raises(InvalidValue, match="source.order is 'shuffled', which importance sampling replaces"):

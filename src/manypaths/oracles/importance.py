@@ -65,9 +65,7 @@ class Importance(Wrapper):
         if isinstance(self.oracle, SVRG) and self.oracle.when == "helps":
             raise InvalidValue("when is 'helps', which measures uniform draws: expected 'always' inside Importance")
         if isinstance(self.oracle, SVRG) and self.oracle.refresh == "adaptive":
-            raise InvalidValue(
-                "refresh is 'adaptive', which measures uniform draws: expected a cadence inside Importance"
-            )
+            raise InvalidValue("refresh is 'adaptive', which measures uniform draws: expected another one")
         super().__init__()
         self.source.require_finite("importance sampling")
         self._coins = generator_for(self.seed, "importance")

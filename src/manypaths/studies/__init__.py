@@ -19,5 +19,6 @@ STUDIES = Registry(
         "celeba": "celeba:study",
         "svre-mnist": "svre_mnist:study",
         "batch-size": "batch_size:study",
+        "when-vr-pays": "when_vr_pays:study",
     },
 )
