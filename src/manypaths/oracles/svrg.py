@@ -132,7 +132,7 @@ class SVRG(Oracle):
             if self.store != "none":
                 raise InvalidType(f"store is {self.store!r}, a table for one run: expected 'none' for a Population")
             if self.refresh == "adaptive":
-                raise InvalidType("refresh is 'adaptive', which is measured for one run at a time: expected another one")
+                raise InvalidType("refresh is 'adaptive', which is measured for one run at a time: expected another")
             self._toss(game.seeds)
         super().bind(game)
         summands = self.summands if self.store == "none" else "batches"

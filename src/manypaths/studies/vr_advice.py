@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,53 +28,60 @@ def _settings(table: Table) -> list[str]:
     measured = table.where(function="ages")
     lines = [
         "Late in training; medians over seeds of ages, geometric means of prices with 95 % intervals. The price is",
-        "SVRG's variance over that of a larger mini-batch of the same cost, at the age of refresh where it is least.",
+        "SVRG's variance over that of as many mini-batches as it costs, at the age of refresh where it is least.",
         "",
         "| setting | mini-batches in an epoch | age at which the ratio passes 1: critic, generator | price: critic "
-        "| price: generator | advice |",
-        "|---|---|---|---|---|---|",
+        "| price: generator | with stored gradients: critic | with stored gradients: generator | advice |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for setting in map(str, SETTINGS):
         rows = measured.where(setting=setting)
-        if not len(rows):
-            continue
         ages = ", ".join(_age(rows, player) for player in PLAYERS)
-        prices = {player: _price(rows, player) for player in PLAYERS}
-        cells = [setting, f"{rows['epoch'][0]:g}", ages, *map(_interval, prices.values()), recommend(rows, prices)]
+        prices = [Prices(rows, evaluations) for evaluations in (2, 1)]
+        shown = [_interval(estimate) for found in prices for estimate in found.estimates.values()]
+        cells = [setting, f"{rows['epoch'][0]:g}", ages, *shown, recommend(*prices)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def recommend(rows: Table, prices: dict[str, Estimate]) -> str:
-    """What the intervals of both players' prices allow to say."""
-    pays = {player: _pays(estimate) for player, estimate in prices.items()}
-    if all(pays.values()):
-        return f'reduce: a snapshot every {best_age(rows, PLAYERS):g} mini-batches, or `refresh="adaptive"`'
-    for player, other in (PLAYERS, PLAYERS[::-1]):
-        if pays[player] and pays[other] is False:
-            return f'reduce for the {player} alone (`when="helps"`): every {best_age(rows, (player,)):g} mini-batches'
-    if all(answer is False for answer in pays.values()):
-        return "do not: take larger mini-batches"
-    return "undecided"
+class Prices:
+    """Both players' prices at one setting, late in training."""
+
+    def __init__(self, rows: Table, evaluations: int):
+        self._rows, self._evaluations = rows, evaluations
+        read = {player: best_price(player, LATE, evaluations=evaluations) for player in PLAYERS}
+        self.estimates = {player: _power(2.0, per_seed(rows, read[player])) for player in PLAYERS}
+
+    @property
+    def pays(self) -> tuple[str, ...]:
+        """The players for whom it is decided that variance reduction pays."""
+        return tuple(player for player, estimate in self.estimates.items() if estimate.high < 1)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Those for whom it is decided that it does not."""
+        return tuple(player for player, estimate in self.estimates.items() if estimate.low > 1)
+
+    def best_age(self, players: Sequence[str]) -> float:
+        """The age measured at which the mean log price of the worse of the players is least."""
+        ages, worst = np.ones(1), []
+        for player in players:
+            logs = []
+            for _, seed in self._rows.groups("seed"):
+                ages, ratios = curve(seed, player, LATE)
+                logs.append(np.log(price(ages, ratios, float(seed["epoch"][0]), evaluations=self._evaluations)))
+            worst.append(np.mean(logs, axis=0))
+        return float(ages[int(np.argmin(np.max(worst, axis=0)))])
 
 
-def _pays(estimate: Estimate) -> bool | None:
-    if estimate.high < 1:
-        return True
-    return False if estimate.low > 1 else None
-
-
-def best_age(rows: Table, players: tuple[str, ...]) -> float:
-    """The age measured at which the mean log price of the worse of the players is least."""
-    worst: list[np.ndarray] = []
-    ages = np.ones(1)
-    for player in players:
-        logs = []
-        for _, seed in rows.groups("seed"):
-            ages, ratios = curve(seed, player, LATE)
-            logs.append(np.log(price(ages, ratios, float(seed["epoch"][0]))))
-        worst.append(np.mean(logs, axis=0))
-    return float(ages[int(np.argmin(np.max(worst, axis=0)))])
+def recommend(plain: Prices, stored: Prices) -> str:
+    """What the intervals of the prices allow to say."""
+    for prices, how in ((plain, "reduce"), (stored, "reduce, with stored gradients")):
+        if len(prices.pays) == len(PLAYERS):
+            return f'{how}: a snapshot every {prices.best_age(PLAYERS):g} mini-batches, or `refresh="adaptive"`'
+        if prices.pays and prices.costs:
+            return f"{how}, for the {prices.pays[0]} alone: every {prices.best_age(prices.pays):g} mini-batches"
+    return "do not: take larger mini-batches" if len(stored.costs) == len(PLAYERS) else "undecided"
 
 
 def _age(rows: Table, player: str) -> str:
@@ -83,10 +90,6 @@ def _age(rows: Table, player: str) -> str:
         return "-"
     middle = float(np.median(found))
     return f"{middle:.0f}" if math.isfinite(middle) else f"> {rows['age'].max():g}"
-
-
-def _price(rows: Table, player: str) -> Estimate:
-    return _power(2.0, per_seed(rows, best_price(player, LATE)))
 
 
 # ---- equal cost --------------------------------------------------------------------------------------------------

@@ -70,26 +70,29 @@ def crossing(ages: np.ndarray, ratios: np.ndarray, level: float = 1.0) -> float:
     return float(np.exp(x[0] + share * (x[1] - x[0])))
 
 
-def price(ages: np.ndarray, ratios: np.ndarray, epoch: float) -> np.ndarray:
+def price(ages: np.ndarray, ratios: np.ndarray, epoch: float, *, evaluations: int = 2) -> np.ndarray:
     """What SVRG's variance comes to at equal cost, for a snapshot that is taken anew at each of the ages T:
 
-        c(T) = (mean ratio at ages up to T) * (2 + epoch / T).
+        c(T) = (mean ratio at ages up to T) * k (n - 1) / (n - k),  k = 2 + n / T,
 
-    A draw takes two evaluations and its share of the full pass. A mini-batch (2 + epoch / T) times as large costs as
-    much and has that much less variance, so variance reduction pays where c(T) < 1. The ratio is 0 at age 0 and linear
-    between the ages measured.
+    with n mini-batches in an epoch. A draw takes two evaluations (one with stored gradients) and its share of the full
+    pass, k in all. k mini-batches drawn without replacement cost as much, and their mean has (n - k) / (k (n - 1)) of
+    the variance of one; from k = n on they are all there are, and the price is infinite. Variance reduction pays where
+    c(T) < 1. The ratio is 0 at age 0 and linear between the ages measured.
     """
     x, y = np.concatenate([[0.0], ages]), np.concatenate([[0.0], ratios])
     area = np.cumsum(np.diff(x) * (y[1:] + y[:-1]) / 2)
-    return area / ages * (2.0 + epoch / ages)
+    k = evaluations + epoch / ages
+    return np.where(k < epoch, area / ages * k * (epoch - 1) / np.maximum(epoch - k, TINY), math.inf)
 
 
-def best_price(player: str, phase: str) -> Callable[[Table], float]:
+def best_price(player: str, phase: str, *, evaluations: int = 2) -> Callable[[Table], float]:
     """log2 of the least price over the ages, of one seed; below 0 variance reduction pays."""
 
     def read(rows: Table) -> float:
         ages, ratios = curve(rows, player, phase)
-        return float(np.log2(np.min(price(ages, ratios, float(rows["epoch"][0])))))
+        epoch = float(rows["epoch"][0])
+        return float(np.log2(np.min(price(ages, ratios, epoch, evaluations=evaluations))))
 
     return read
 

@@ -39,7 +39,7 @@ from manypaths.studies.runs import train
 PLAYERS = ("critic", "generator")
 WHOLE = "all"
 """The layer that stands for all layers of a player."""
-FAR = 5.0
+FAR = 2.0
 """c of two-step-size extragradient."""
 FOREVER = 10**9
 """Steps of a run that ends with its budget."""
@@ -70,7 +70,7 @@ class Setting:
     def __str__(self) -> str:
         """The settings that are not the base's."""
         changed = [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
-        words = [f"{name}={value}" for name, value in changed if value != getattr(Setting, name)]
+        words = [f"{name}={value}".removesuffix(".0") for name, value in changed if value != getattr(Setting, name)]
         return " ".join(words) or "base"
 
 
@@ -80,9 +80,9 @@ PLAIN = Setting(norm="none", init="xavier")
 PLAIN_ADAM = replace(PLAIN, optimizer="adam", lr=1e-3)
 
 FACTORS: dict[str, tuple[Setting, ...]] = {
-    "learning rate": (Setting(lr=1e-3), Setting(lr=3e-3), BASE, Setting(lr=3e-2)),
+    "learning rate": (Setting(lr=1e-3), BASE, Setting(lr=3e-2)),
     "batch": (Setting(batch=16), BASE, Setting(batch=100)),
-    "normalisation": (BASE, Setting(norm="spectral"), Setting(norm="layer"), Setting(norm="none"), PLAIN),
+    "normalisation": (BASE, Setting(norm="spectral"), Setting(norm="layer"), PLAIN),
     "initial weights, base": (BASE, Setting(init="xavier"), Setting(optimizer="adam", lr=1e-3), PLAIN_ADAM),
     "objective": (BASE, Setting(objective="hinge"), Setting(objective="least-squares")),
     "penalty, no normalisation": (
@@ -92,7 +92,7 @@ FACTORS: dict[str, tuple[Setting, ...]] = {
     "latents, refresh": (BASE, Setting(latents="fixed"), Setting(epochs=0.25), Setting(epochs=4.0)),
     "interactions": (
         *(replace(PLAIN, lr=1e-3), PLAIN, replace(PLAIN, lr=3e-2)),
-        *(replace(PLAIN, latents="fixed"), Setting(norm="spectral", objective="hinge")),
+        Setting(norm="spectral", objective="hinge"),
     ),
 }
 SETTINGS = tuple(dict.fromkeys(setting for settings in FACTORS.values() for setting in settings))
@@ -248,12 +248,15 @@ class Arm:
 
 ADAPTIVE = {"oracle.refresh": "adaptive", "oracle.every": None}
 HELPS = {"oracle.when": "helps"}
+STORED = {"oracle.store": "game"}
 ARMS: dict[str, Arm] = {
     "mini-batch": Arm("plain SE", 2, reduces=False),
     "svre": Arm("SVRE", 5),
     "adaptive": Arm("SVRE, adaptive refresh", 6, ADAPTIVE, adapts=True),
     "helps": Arm("SVRE where it helps", 5, HELPS, adapts=True),
     "both": Arm("SVRE, adaptive, where it helps", 6, {**ADAPTIVE, **HELPS}, adapts=True),
+    "stored": Arm("SVRE, stored gradients", 3, STORED),
+    "adaptive-stored": Arm("SVRE, adaptive, stored", 4, {**ADAPTIVE, **STORED}, adapts=True),
     "lookahead": Arm("lookahead", 2, rule=Part(Lookahead, inner=Part(Extragradient), k=5), reduces=False),
     "optimistic": Arm("optimistic", 1, rule=Part(Optimistic), reduces=False),
     "anchored": Arm("anchored", 2, rule=Part(Anchored), reduces=False),
@@ -261,10 +264,13 @@ ARMS: dict[str, Arm] = {
 }
 OTHERS = ("lookahead", "optimistic", "anchored", "two-step")
 """Rules for games that need no variance reduction."""
-RACES: dict[Setting, tuple[str, ...]] = {
-    BASE: tuple(ARMS),
-    PLAIN_ADAM: tuple(name for name in ARMS if name not in OTHERS),
-}
+RACES = {BASE: "BatchNorm", PLAIN_ADAM: "no normalisation, Adam"}
+"""Where methods are compared at equal cost."""
+
+
+def raced_arms(setting: Setting) -> list[str]:
+    """The arms at a setting: all of them at the base setting."""
+    return [name for name in ARMS if setting == BASE or name not in OTHERS]
 
 
 def raced(setting: Setting, arm: str, size: Size, *, seed: int) -> Recipe:
