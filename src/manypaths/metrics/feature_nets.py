@@ -71,6 +71,7 @@ NETS = {
     "digits-cnn": Entry("DigitsCnn", "digits", NetRecipe(epochs=40, at_least=0.93, batch=64)),
     "color-mnist-cnn": Entry("MnistCnn", "color-mnist", NetRecipe(epochs=4, at_least=0.97), {"channels": 3}),
     "cifar-cnn": Entry("CifarCnn", "cifar10", NetRecipe(epochs=10, at_least=0.80)),
+    "svhn-cnn": Entry("CifarCnn", "svhn", NetRecipe(epochs=10, at_least=0.90)),
 }
 
 

@@ -20,5 +20,7 @@ STUDIES = Registry(
         "svre-mnist": "svre_mnist:study",
         "batch-size": "batch_size:study",
         "when-vr-pays": "when_vr_pays:study",
+        "svre-stability": "svre_stability:study",
+        "svre-stability-svhn": "svre_stability:svhn",
     },
 )

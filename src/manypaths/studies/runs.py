@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
@@ -27,6 +30,11 @@ def run_cell(
         evaluations=(recipe.evaluations or 0) if evaluations is None else evaluations,
         seconds=seconds,
     )
+
+
+def placed(recipe: Recipe) -> Recipe:
+    """The recipe on the GPU where torch sees one."""
+    return replace(recipe, device="cuda") if torch.cuda.is_available() else recipe
 
 
 @versioned(1)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import SGD, Adam
 
 from manypaths.data.base import DataSet
@@ -34,7 +33,7 @@ from manypaths.rules.optimistic import Optimistic
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.studies.cells import versioned
-from manypaths.studies.runs import train
+from manypaths.studies.runs import placed, train
 
 PLAYERS = ("critic", "generator")
 WHOLE = "all"
@@ -308,8 +307,3 @@ def race(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
         **{f"ratio_{player}": columns.get(f"noise/{player}/ratio", nothing) for player in PLAYERS},
         "state": columns["state"],
     }
-
-
-def placed(chosen: Recipe) -> Recipe:
-    """On the GPU where there is one."""
-    return replace(chosen, device="cuda") if torch.cuda.is_available() else chosen
