@@ -52,6 +52,14 @@ def test_finished_cells_are_never_repeated(tmp_path, quiet) -> None:
     assert all((tmp_path / name).read_bytes() == contents for name, contents in written.items())
 
 
+def test_what_cells_need_is_made_before_the_first_and_only_for_one(tmp_path, quiet) -> None:
+    asked: list[str] = []
+    plan = dataclasses.replace(toy_study.study(), ready=asked.append).at("smoke")
+    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    assert asked == ["smoke"]
+
+
 def test_what_is_written(tmp_path, quiet) -> None:
     plan = toy_study.study().at("smoke")
     conduct(plan, tmp_path, executor=InProcess(), console=quiet)
@@ -80,6 +88,7 @@ def test_what_is_written(tmp_path, quiet) -> None:
     assert share["power"]["smallest_effect"] is None, "three seeds cannot show a majority"
     with Image.open(tmp_path / "figures" / "values.png") as picture:
         assert picture.width == 1600
+    assert (tmp_path / "page.md").read_text() == "6 rows\n"
     asked = json.loads((tmp_path / "cells" / plan.cells[0].key / "cell.json").read_text())
     assert asked == {"function": "toy_study:measured", "settings": {"seed": 0}}
 

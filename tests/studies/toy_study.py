@@ -86,6 +86,7 @@ def study(*cells):
             ),
         ],
         figures={"values": figure},
+        pages={"page": lambda table: f"{len(table)} rows\n"},
         scales=("smoke", "laptop"),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from manypaths.studies.figures import COLOURS, canvas
 from manypaths.studies.stability_results import diverged, run_of
-from manypaths.studies.stability_runs import METHODS
+from manypaths.studies.stability_runs import FACTORS, METHODS, RATIOS
 from manypaths.studies.statistics import binomial_interval
 from manypaths.studies.tables import Table
 
@@ -43,6 +43,11 @@ def draw_settings(table: Table) -> Any:
             colour, face = (LOST, "white") if diverged(run_of(rows, method)) else (FINE, FINE)
             panel.plot(rows["factor"][0], rows["ratio"][0], "o", color=colour, markerfacecolor=face, markersize=4)
         panel.set(xscale="log", yscale="log")
+        for axis, (low, high) in ((panel.xaxis, FACTORS), (panel.yaxis, RATIOS)):
+            middle = (low * high) ** 0.5
+            axis.set_ticks([low, middle, high], [f"{value:g}" for value in (low, middle, high)])
+            axis.set_ticks([], minor=True)
+        panel.set(xlim=(0.8 * FACTORS[0], 1.25 * FACTORS[1]), ylim=(0.8 * RATIOS[0], 1.25 * RATIOS[1]))
         panel.set_title(METHODS[method].title, fontsize=8)
         panel.tick_params(labelsize=7)
     for i, net in enumerate(nets):
@@ -62,7 +67,8 @@ def draw_courses(table: Table) -> Any:
             lost = diverged(run)
             share = run["evaluations"].astype(float) / float(run["budget"][0])
             colour = LOST if lost else "#888888"
-            panel.plot(share, run["score"].astype(float), color=colour, linewidth=0.9, alpha=0.9 if lost else 0.6)
+            style = {"color": colour, "linewidth": 0.9, "markersize": 2, "alpha": 0.9 if lost else 0.6}
+            panel.plot(share, run["score"].astype(float), ".-", **style)
         panel.set(yscale="log", xlim=(0, 1.05))
         panel.set_title(METHODS[method].title, fontsize=8)
         panel.tick_params(labelsize=7)
