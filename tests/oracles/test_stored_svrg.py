@@ -136,7 +136,7 @@ def test_probes_of_whether_it_helps_read_the_table() -> None:
     bills = []
     for store in ("none", "game"):
         game, source = gan()
-        oracle = SVRG(source, batch=BATCH, when="helps", probes=3, store=store)
+        oracle = SVRG(source, batch=BATCH, when="helps", check_every=1, probes=3, store=store)
         oracle.bind(game)
         oracle(game, oracle.draw())  # at the snapshot it helps
         bills.append(oracle.evaluations["critic"] / BATCH)

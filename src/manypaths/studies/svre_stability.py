@@ -74,7 +74,7 @@ def study() -> Study:
 
 
 def svhn() -> Study:
-    """The same on SVHN."""
+    """P2.5s on SVHN: does SVRE diverge at fewer settings than methods with Adam? Shallow and deep nets."""
     return _study("svre-stability-svhn", "svhn")
 
 
