@@ -8,6 +8,7 @@ import os
 import pytest
 import torch
 
+from manypaths.games import side_by_side
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import IndexSource
@@ -26,6 +27,13 @@ def _seeded():
     torch.manual_seed(0)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def two_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, and lanes for networks of any size."""
+    monkeypatch.setattr(side_by_side, "WORTH", 0)
+    torch.set_num_threads(2)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -54,14 +53,6 @@ def apart(one: Any, other: Any) -> float:
     return float((flat(one) - flat(other)).norm() / flat(other).norm())
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
-
-
 # ---- precision -----------------------------------------------------------------------------------------------------
 
 
@@ -93,7 +84,7 @@ def test_bfloat16_rounds_the_field_and_no_penalty(norm) -> None:
 
 
 @pytest.mark.parametrize("lanes", ["auto", "off"])
-def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_threads, lanes) -> None:
+def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_lanes, lanes) -> None:
     """Rounded alike: at the snapshot the two evaluations cancel."""
     found = []
     for precision in ("full", "bfloat16"):
@@ -216,7 +207,7 @@ def test_networks_compiled_by_inductor(monkeypatch, norm, penalties) -> None:
 
 
 @dynamo_looks_at_grad
-def test_a_penalty_leaves_the_compiled_critic_compiled_and_a_twin_is_found_out(monkeypatch, two_threads) -> None:
+def test_a_penalty_leaves_the_compiled_critic_compiled_and_a_twin_is_found_out(monkeypatch, two_lanes) -> None:
     runs = []
 
     def counting(graph: Any, _inputs: Any) -> Any:
@@ -266,7 +257,7 @@ def without_a_gpu(monkeypatch) -> list[int]:
     return replays
 
 
-def test_one_graph_per_form_serves_every_point(without_a_gpu, two_threads) -> None:
+def test_one_graph_per_form_serves_every_point(without_a_gpu, two_lanes) -> None:
     game, eager, samples = dcgan(), dcgan(), source()
     Execution(capture=True).prepare(game)
     first, second, small = samples.sample(8), samples.sample(8), samples.sample(5)

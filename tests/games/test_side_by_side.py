@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,14 +26,7 @@ from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
 from manypaths.training import Training
 
-
-@pytest.fixture(autouse=True)
-def _two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(side_by_side, "WORTH", 0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("two_lanes")
 
 
 def gan(norm: Norm = "batch", critic: nn.Module | None = None, **options: Any) -> tuple[Adversarial, PairedSource]:
@@ -169,7 +161,7 @@ def test_a_lane_keeps_its_share_of_the_threads() -> None:
 
 
 def test_small_networks_have_no_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Multiplications of the convolutions by hand: generator 4 -> 16 (2x2) -> 8 (4x4) -> 1 (8x8), critic back, twice."""
+    """Multiplications by hand: generator 4 -> 16 (2x2) -> 8 (4x4) -> 1 (8x8), the critic the way back, twice."""
     game, source = gan()
     sample = source.sample(8)
     generator = 8 * (4 * 16 * 4 + 16 * 4 * 8 * 16 + 8 * 16 * 1 * 16)

@@ -92,8 +92,7 @@ def test_in_the_dtype_of_the_weights_ten_steps_are_the_same_to_the_bit(norm: Nor
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_with_two_lanes_the_steps_are_the_same(norm: Norm) -> None:
-    torch.set_num_threads(2)
+def test_with_two_lanes_the_steps_are_the_same(two_lanes: None, norm: Norm) -> None:
     ends = []
     for options in ({"summands": "batches"}, {"store": "game"}):
         game, source = gan(norm)
@@ -163,7 +162,7 @@ def through_disk(state: Any) -> Any:
     [(Extragradient(), BATCHES, 1), (Extragradient(), 3, 2), (Alternating(("critic", "critic", "generator")), 3, 1)],
     ids=["all", "half, two lanes", "alternating, half"],
 )
-def test_resumed_equals_uninterrupted_bit_for_bit(rule: Rule, rows: int, threads: int) -> None:
+def test_resumed_equals_uninterrupted_bit_for_bit(two_lanes: None, rule: Rule, rows: int, threads: int) -> None:
     torch.set_num_threads(threads)
 
     def fresh(steps: int) -> Training:
