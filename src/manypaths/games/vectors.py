@@ -78,9 +78,10 @@ def present(tensors: Iterable[Tensor | None]) -> list[Tensor]:
     return [t for t in tensors if t is not None]
 
 
+@torch.no_grad()
 def clone(vector: Point) -> dict[str, list[Tensor]]:
     """A detached copy that shares no storage."""
-    return {name: [t.detach().clone() for t in tensors] for name, tensors in vector.items()}
+    return {name: [t.clone() for t in tensors] for name, tensors in vector.items()}
 
 
 def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
