@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import shlex
 import statistics
 import sys
 import time
@@ -58,7 +60,7 @@ def spread(ratios: list[float]) -> tuple[float, float, float]:
 
 def command() -> str:
     """What makes a figure again."""
-    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def milliseconds(function: Callable[[], object], repeats: int = 1) -> float:
@@ -83,7 +85,7 @@ def record(results: list[Result]) -> None:
     names = {result.name for result in results}
     rows = [row for row in known if row["name"] not in names] + [asdict(result) for result in results]
     machine = {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -92,3 +94,10 @@ def record(results: list[Result]) -> None:
     RESULTS.write_text(json.dumps({"machine": machine, "results": rows}, indent=2) + "\n", encoding="utf-8")
     for result in results:
         print(result)
+
+
+def _processor() -> str:
+    """Its model where the system tells."""
+    known = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", known.read_text(encoding="utf-8")) if known.exists() else None
+    return model[1] if model else platform.processor() or platform.machine()
