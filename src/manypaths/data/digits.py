@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from manypaths import fields
 from manypaths.data.base import Data, DataSet
@@ -49,17 +51,26 @@ class Digits(DataSet):
 
     def load(self) -> Data:
         try:
-            from sklearn.datasets import load_digits
+            import sklearn.datasets  # noqa: F401
         except ImportError:
             raise MissingData(
                 "the digits ship with scikit-learn, which is not installed: pip install 'manypaths[demo]'"
             ) from None
-        pixels, labels = load_digits(return_X_y=True)
-        images = torch.from_numpy(pixels).reshape(-1, 8, 8).mul(255 / 16).round().to(torch.uint8)[:, None]
-        whole = Data(images, torch.from_numpy(labels).long())
+        images, labels = (tensor.clone() for tensor in _all())
+        whole = Data(images, labels)
         return whole.take(self._rows(len(whole))).take(slice(0, self.limit))
 
     def _rows(self, count: int) -> slice:
         if self.split in ("all", "test"):
             return slice(0 if self.split == "all" else _TRAIN, count)
         return validation_rows(self.split, self.held_out, _TRAIN)
+
+
+@functools.cache
+def _all() -> tuple[Tensor, Tensor]:
+    """Images (1797, 1, 8, 8) and labels; read once, for scikit-learn parses a text."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    images = torch.from_numpy(pixels).reshape(-1, 8, 8).mul(255 / 16).round().to(torch.uint8)[:, None]
+    return images, torch.from_numpy(labels).long()
