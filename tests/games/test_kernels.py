@@ -165,3 +165,15 @@ def test_a_resumed_training_keeps_its_choices(monkeypatch: pytest.MonkeyPatch) -
     second.step()
     assert second.state_dict()["execution"] == first.state_dict()["execution"]
     assert len(first.state_dict()["execution"]["choices"]) == 6
+
+
+@pytest.mark.parametrize("route", ["columns", "folded"])
+def test_a_route_keeps_the_order_in_memory(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, route)
+    data = torch.randn(2, 3, 6, 6)
+    for module in (nn.Conv2d(3, 5, 4, 2, 1), nn.ConvTranspose2d(3, 5, 4, 2, 1)):
+        module.to(memory_format=torch.channels_last)
+        with TunedConvolutions():
+            found = module(data.contiguous(memory_format=torch.channels_last))
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, module(data))

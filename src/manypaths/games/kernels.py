@@ -48,6 +48,8 @@ class TunedConvolutions(TorchFunctionMode):
                 self._choices[key] = name
         assert routes is not None
         found = routes[self._choices.get(key, "native")](data, weight, stride, padding)
+        if _channels_last(weight) or _channels_last(data):  # as torch's own; else the layers behind change their order
+            found = found.contiguous(memory_format=torch.channels_last)
         return found if bias is None else found + bias[:, None, None]
 
     def state_dict(self) -> dict[str, Any]:
@@ -120,8 +122,13 @@ def _one_number(value: Any) -> int | None:
     return found if len(numbers) == 1 and isinstance(found, int) else None
 
 
+def _channels_last(tensor: Tensor) -> bool:
+    """Whether this is the order in memory, and not another one as well."""
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+
+
 def _key(func: Any, data: Tensor, weight: Tensor, stride: int, padding: int) -> Key:
-    last = data.is_contiguous(memory_format=torch.channels_last) and not data.is_contiguous()
+    last = _channels_last(data), _channels_last(weight)
     sizes = tuple(data.shape), tuple(weight.shape), stride, padding
     device = data.device.type
     rounded = torch.is_autocast_enabled(device)
