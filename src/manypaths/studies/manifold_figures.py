@@ -39,7 +39,9 @@ def draw_robustness(table: Table) -> Any:
         panel.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=8)
     panels[0].set_ylabel("Frechet distance at the end /\ntotal variance of the data")
     handles = [Line2D([], [], color=colour, marker="o", linestyle="") for colour in colours.values()]
-    figure.legend(handles, [f"{n:g} critic steps" for n in steps], loc="outside lower center", ncols=len(steps))
+    figure.legend(
+        handles, [f"{n:g} critic step{'s' * (n > 1)}" for n in steps], loc="outside lower center", ncols=len(steps)
+    )
     return figure
 
 
@@ -89,7 +91,11 @@ def draw_dynamics(table: Table) -> Any:
         right.set_xscale("symlog", linthresh=0.01)
         right.set_yscale("symlog", linthresh=0.01)
         right.set(title="eigenvalues of the game's Jacobian", xlabel="real part", ylabel="imaginary part")
+        right.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
+        right.set_yticks([-1, -0.01, 0, 0.01, 1], ["-1", "-0.01", "0", "0.01", "1"])
         right.axvline(0.0, color="#444444", linewidth=0.8)
-        right.legend(title="penalty")
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(ARM_TITLES), fontsize=8)
+    figure.legend(
+        *panels[1].get_legend_handles_labels(), title="penalty", loc="outside lower right", ncols=2, fontsize=8
+    )
     return figure

@@ -76,7 +76,7 @@ def draw_signal(table: Table) -> Any:
             panel.plot(spreads, values[:, 1], "o-", color=colour, label=title)
             panel.fill_between(spreads, values[:, 0], values[:, 2], color=colour, alpha=0.2, linewidth=0)
         panel.set_yscale("log")
-        panel.set(title=f"d = {d}", xlabel="s of the noise, for a displacement of 1")
+        panel.set(title=f"d = {d:g}", xlabel="s of the noise, for a displacement of 1")
     panels[0].set_ylabel("size of the gradient in b")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
