@@ -316,5 +316,5 @@ class SVRG(Oracle):
             self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
         self._coins.load_state_dict(state["coins"])
-        self._ratios, self._next_check = dict(state["ratios"]), dict(state["next_check"])
+        self._ratios, self._next_check = dict(state.get("ratios", {})), dict(state["next_check"])
         self._forget_parts()
