@@ -23,10 +23,10 @@ from manypaths.oracles.full import full_gradient
 WAYS: dict[str, dict[str, Any]] = {
     "portable": {},
     "channels_last": {"memory": "channels_last"},
-    "tuned kernels": {"kernels": "tuned"},
+    "tuned kernels": {"kernels": "tuned", "memory": "channels_last"},
     "bfloat16": {"precision": "bfloat16"},
     "stored table": {"store": "game"},
-    "stored table, tuned kernels": {"store": "game", "kernels": "tuned"},
+    "stored table, tuned kernels": {"store": "game", "kernels": "tuned", "memory": "channels_last"},
     "stored table, bfloat16": {"store": "bfloat16", "precision": "bfloat16"},
 }
 

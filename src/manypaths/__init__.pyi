@@ -2,7 +2,8 @@
 from manypaths.errors import InputError as InputError
 from manypaths.games.adversarial import Adversarial as Adversarial
 from manypaths.games.analytic import AnalyticGame as AnalyticGame
-from manypaths.games.base import Game as Game, Sample as Sample
+from manypaths.games.base import Game as Game
+from manypaths.games.sample import Sample as Sample
 from manypaths.games.bilinear import Bilinear as Bilinear
 from manypaths.games.constants import Constants as Constants
 from manypaths.games.coordinatewise import Coordinatewise as Coordinatewise

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,39 +15,8 @@ from torch.nn.utils import parametrize
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seeded
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
-
-S = TypeVar("S", bound="Sample")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Everything that is random in one evaluation: tensors with one common leading dimension.
-
-    Subclasses add fields; a field may be ``None``. Evaluating the same sample at two points uses the same data, the
-    same latents and the same noise, which is what makes a control variate of it.
-    """
-
-    def __post_init__(self) -> None:
-        sizes = {name: len(t) for name, t in self.tensors().items()}
-        if len(set(sizes.values())) > 1:
-            raise InvalidValue(f"{type(self).__name__}: leading dimensions differ: {sizes}")
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The fields that hold a tensor."""
-        return {f.name: t for f in fields(self) if (t := getattr(self, f.name)) is not None}
-
-    def _map(self: S, function: Callable[[Tensor], Tensor]) -> S:
-        return type(self)(**{name: function(t) for name, t in self.tensors().items()})
-
-    def __len__(self) -> int:
-        return len(next(iter(self.tensors().values())))
-
-    def __getitem__(self: S, index: Any) -> S:
-        return self._map(lambda t: t[index])
-
-    def to(self: S, device: torch.device | str) -> S:
-        return self._map(lambda t: t.to(device))
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:

@@ -9,7 +9,8 @@ import torch
 from torch.nn.utils import parametrize
 
 from manypaths.errors import InvalidType
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, copy_
 
 WARM_UP = 3

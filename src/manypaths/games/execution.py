@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.kernels import TunedConvolutions
+from manypaths.games.sample import Sample
 
 if TYPE_CHECKING:
     from manypaths.games.base import Game
@@ -104,8 +105,6 @@ class Execution:
 
     def arranged(self, sample: Any) -> Any:
         """The sample with its images in the order that the networks read them in."""
-        from manypaths.games.base import Sample
-
         if self.memory != "channels_last" or not isinstance(sample, Sample):
             return sample
         return sample._map(_channels_last)

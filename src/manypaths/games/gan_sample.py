@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from manypaths.games.base import Sample
+from manypaths.games.sample import Sample
 
 
 @dataclass(frozen=True)

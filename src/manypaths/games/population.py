@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic import AnalyticGame, joined
-from manypaths.games.base import Game, Sample, differentiate
+from manypaths.games.base import Game, differentiate
 from manypaths.games.members import check_members
 from manypaths.games.population_source import MemberSamples
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, Point, copy_
 
 DEFAULT_CHUNK = 128

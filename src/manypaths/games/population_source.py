@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Sample
+from manypaths.games.sample import Sample
 from manypaths.games.source import Index, IndexSource, Source
 
 

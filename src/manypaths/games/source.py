@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Sample
+from manypaths.games.sample import Sample
 from manypaths.randomness import generator_for
 
 if TYPE_CHECKING:

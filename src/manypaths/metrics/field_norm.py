@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
 from manypaths.games.population import Population
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, squared_norm
 from manypaths.oracles.full import full_gradient
 

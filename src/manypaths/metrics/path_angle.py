@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from manypaths.errors import InvalidValue
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Point, dot
 from manypaths.metrics.field_norm import mean_field
 

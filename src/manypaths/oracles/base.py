@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients
 

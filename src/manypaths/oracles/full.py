@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.side_by_side import SideBySide, marked
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients, add_, scale_

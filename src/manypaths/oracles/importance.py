@@ -11,7 +11,8 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.stochastic import Stochastic

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.full import Everything, Full, full_gradient
 from manypaths.oracles.jacobian import Products, jacobian_products, mean_products

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from manypaths import fields
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients
 from manypaths.oracles.base import Oracle

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.side_by_side import SideBySide
 from manypaths.games.source import Source
 from manypaths.games.vectors import Gradients, add_
@@ -298,9 +299,7 @@ class SVRG(Oracle):
         shot = self.snapshot
         return {
             **super().state_dict(),
-            "snapshot": None
-            if shot is None
-            else {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
+            "snapshot": shot and {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "cadence": self.cadence.state_dict(),
             "coins": self._coins.state_dict(),
             "ratios": dict(self._ratios),

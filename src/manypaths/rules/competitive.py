@@ -12,7 +12,8 @@ from torch.optim import SGD
 
 from manypaths import fields
 from manypaths.errors import InputError, InvalidType, InvalidValue
-from manypaths.games.base import Game, Sample
+from manypaths.games.base import Game
+from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
