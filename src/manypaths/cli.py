@@ -181,7 +181,7 @@ def study(
     if found.state == "interrupted":
         typer.echo(f"go on with: {shlex.join(['manypaths', *sys.argv[1:]])}")
         raise typer.Exit(130)
-    show_verdicts(found.verdicts, console)
+    show_verdicts(found.verdicts, plan.scale, console)
     if found.state == "failed":
         typer.echo(f"try the failed cells again with: {shlex.join(['manypaths', *sys.argv[1:]])}")
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ from manypaths.studies.base import find_study
 from manypaths.studies.cells import Cell, resolve
 from manypaths.studies.engine import conduct
 from manypaths.studies.executor import InProcess, ProcessPool
+from manypaths.studies.outputs import show_verdicts
 from manypaths.studies.overview import show_plan, show_status
 from manypaths.studies.store import Store
 from manypaths.studies.tables import Table, read_about
@@ -197,6 +198,16 @@ def test_a_changed_claim_is_marked(tmp_path, quiet) -> None:
     changed = dataclasses.replace(plan, claims=(easier, *plan.claims[1:]))
     found = conduct(changed, tmp_path, executor=InProcess(), console=quiet)
     assert [v.note for v in found.verdicts] == ["the claim was changed after the first cell ran", "", ""]
+
+
+@pytest.mark.parametrize(("scale", "said"), [("smoke", 1), ("laptop", 0)])
+def test_smoke_verdicts_say_that_they_mean_nothing(tmp_path, quiet, scale, said) -> None:
+    found = conduct(toy_study.study().at(scale), tmp_path, executor=InProcess(), console=quiet)
+    before = quiet.file.getvalue()
+    show_verdicts(found.verdicts, scale, quiet)
+    remark = "its verdicts say nothing about the claims."
+    assert (tmp_path / "verdicts.md").read_text().count(remark) == said
+    assert quiet.file.getvalue().removeprefix(before).count(remark) == said
 
 
 def test_one_engine_at_a_time(tmp_path, quiet) -> None:

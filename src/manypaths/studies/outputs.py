@@ -18,6 +18,7 @@ from manypaths.studies.store import Store
 from manypaths.studies.tables import Table
 
 _COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
+SMOKE = "Scale smoke shows that every cell runs; its verdicts say nothing about the claims."
 
 
 def collect(plan: Plan, store: Store) -> Table:
@@ -48,7 +49,7 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
     verdicts = judge(plan, store, table)
     page = {"study": plan.study.name, "scale": plan.scale, "verdicts": [verdict.to_plain() for verdict in verdicts]}
     write_atomically(store.verdicts, json.dumps(page, indent=2, allow_nan=False) + "\n")
-    write_atomically(store.verdicts.with_suffix(".md"), markdown(verdicts))
+    write_atomically(store.verdicts.with_suffix(".md"), markdown(verdicts, plan.scale))
     if all(store.state(cell) == "finished" for cell in plan.cells):
         with house_style():
             for name, draw in plan.study.figures.items():
@@ -58,9 +59,10 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
     return verdicts
 
 
-def markdown(verdicts: Sequence[Verdict]) -> str:
+def markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """The same table for a document."""
-    rows = ["| claim | statistic | expected | verdict |", "|---|---|---|---|"]
+    rows = [SMOKE, ""] if scale == "smoke" else []
+    rows += ["| claim | statistic | expected | verdict |", "|---|---|---|---|"]
     for verdict in verdicts:
         claim, note = verdict.claim, f" ({verdict.note})" if verdict.note else ""
         cells = [f"**{claim.name}** {claim.statement}", _text(verdict.estimate), str(claim.expected)]
@@ -68,7 +70,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
+def show_verdicts(verdicts: Sequence[Verdict], scale: str, console: Console) -> None:
     """The table that ends a study."""
     grid = Grid("claim", "statistic", "verdict", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     for verdict in verdicts:
@@ -76,6 +78,8 @@ def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
         ruling = Text(verdict.ruling, _COLOURS[verdict.ruling]).append(f"\n{verdict.note}" if verdict.note else "", "")
         grid.add_row(claim_text(verdict.claim), statistic, ruling)
     console.print(grid)
+    if scale == "smoke":
+        console.print(SMOKE)
 
 
 def claim_text(claim: Claim) -> Text:
