@@ -23,6 +23,7 @@ from manypaths.studies import low_dimensional_manifold as synthetic
 from manypaths.studies import picture_results as results
 from manypaths.studies import picture_runs as runs
 from manypaths.studies import picture_study as study
+from manypaths.studies import stand_ins
 from manypaths.studies.base import find_study
 from manypaths.studies.claims import Claim, above
 from manypaths.studies.engine import conduct
@@ -174,7 +175,7 @@ def test_anchors_are_scored_like_generated_images(digits, tmp_path) -> None:
 def test_celeba_runs_every_cell_on_drawn_pictures_where_it_is_absent(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv(results.SYNTHETIC_VARIABLE, str(tmp_path / "nowhere"))
-    monkeypatch.setattr(runs, "DRAWN", 24)
+    monkeypatch.setattr(stand_ins, "DRAWN", 24)
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
     plan, out = find_study("celeba").at("smoke"), tmp_path / "study"
     found = conduct(plan, out, executor=InProcess(), console=Console(file=io.StringIO()))
@@ -192,7 +193,8 @@ def test_nothing_stands_in_at_another_scale(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     plan = find_study("celeba").at("laptop")
     with pytest.raises(FileNotFoundError, match="CelebA is not in"):
-        runs.play(plan.cells[1].settings, tmp_path)
+        conduct(plan, tmp_path / "study", executor=InProcess())
+    assert not list((tmp_path / "study").rglob("cell.json"))
 
 
 # ---- what is read ------------------------------------------------------------------------------------------------

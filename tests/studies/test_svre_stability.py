@@ -79,7 +79,7 @@ def warm_settings() -> dict:
 def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.picture_runs.DRAWN", 40)
+    monkeypatch.setattr("manypaths.studies.stand_ins.DRAWN", 40)
     whole = Table(runs.warm(warm_settings(), tmp_path / "cell"))
     assert set(whole["images"]) == {"image-folder"}
     cold, second = (whole.where(method=name) for name in ("se-a", "ws-svre"))
@@ -97,7 +97,7 @@ def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> 
 def test_a_method_without_a_score_is_a_row(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.picture_runs.DRAWN", 40)
+    monkeypatch.setattr("manypaths.studies.stand_ins.DRAWN", 40)
     recipe = runs.recipe("svhn", "shallow", "sg-a", runs.Setting(0, 1e30, 1.0), TINY)
     found = Table(runs.play({"recipe": recipe.to_plain(), "method": "sg-a", "stand_in": True}, tmp_path / "cell"))
     assert found["state"].tolist() == ["diverged"]

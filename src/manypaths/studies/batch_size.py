@@ -83,6 +83,7 @@ def study() -> Study:
         "what does variance reduction bring at that cost?",
         cells=cells,
         claims=claims,
+        ready=lambda scale: SIZES[scale].setup.ready(),
         figures={"batch-size": draw},
     )
 

@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from manypaths.data.image_folder import ImageFolder
-from manypaths.errors import MissingData
-from manypaths.files import write_atomically
 from manypaths.metrics.base import SampleMetric
 from manypaths.parts import Part
 from manypaths.randomness import generator_for
 from manypaths.recipes import RECIPES
 from manypaths.registry import name_of
-from manypaths.run.pictures import grid_png
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer
 from manypaths.studies.cells import versioned
 from manypaths.studies.picture_results import MEAN, REAL
-from manypaths.studies.runs import train
+from manypaths.studies.runs import placed, train
+from manypaths.studies.stand_ins import or_stand_in
 
 GAMES = {"ns-gan": "ns", "gan-gp": "gan-gp", "dragan-ns": "dragan-ns", "wgan-gp": "wgan-gp"}
 """As everywhere in the studies, and as the recipes call them."""
@@ -33,8 +29,6 @@ BETA1, CRITIC_STEPS = (0.0, 0.5, 0.9), (1, 5)
 BETA2 = 0.999
 PLAYERS = ("critic", "generator")
 LAST = "score/last/"
-DRAWN, SIDE = 96, 64
-"""Pictures that stand in for a data set which is not there, and how large they are."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +113,7 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
 
     One row: the data set it was, how the run ended, and its scores; without any where it diverged.
     """
-    chosen = _recipe(settings, directory)
-    if torch.cuda.is_available():
-        chosen = replace(chosen, device="cuda")
+    chosen = placed(_recipe(settings, directory))
     columns = train({"recipe": chosen.to_plain()}, directory)
     scores = {_short(name): values[-1] for name, values in columns.items() if name.startswith(LAST)}
     return {"data": name_of(chosen.data.target), "state": columns["state"], **scores}
@@ -144,33 +136,10 @@ def anchors(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
 
 
 def _recipe(settings: Mapping[str, Any], directory: Path) -> Recipe:
-    """The cell's recipe; where it allows for a stand-in and its data are not there, drawn pictures take their place."""
     chosen = Recipe.from_plain(settings["recipe"])
-    if settings["stand_in"]:
-        try:
-            chosen.data.build().load()
-        except MissingData:
-            folder = (directory / "pictures").resolve()
-            draw_pictures(folder)
-            return replace(chosen, data=Part(ImageFolder, path=str(folder), size=SIDE, valid=0.25, test=0.25))
-    return chosen
+    return or_stand_in(chosen, directory, valid=0.25, test=0.25) if settings["stand_in"] else chosen
 
 
 def _short(name: str) -> str:
     """A score's name without the net's, the same on every data set."""
     return name.removeprefix(LAST).partition(" (")[0]
-
-
-def draw_pictures(folder: Path) -> None:
-    """A folder of generated pictures: a disc of a random colour, size and place on a ground of another colour."""
-    for i in range(DRAWN):
-        write_atomically(folder / f"{i:03d}.png", grid_png(_disc(i)[None], columns=1))
-
-
-def _disc(number: int) -> Tensor:
-    """One of them, uint8 (3, SIDE, SIDE)."""
-    x, y, r, *colours = torch.rand(9, generator=generator_for(number, "drawn picture")).tolist()
-    rows, columns = torch.meshgrid(*[torch.arange(SIDE) / SIDE] * 2, indexing="ij")
-    inside = ((rows - 0.25 - y / 2).square() + (columns - 0.25 - x / 2).square()).sqrt() < 0.1 + 0.2 * r
-    ink, ground = (torch.tensor(part)[:, None, None] for part in (colours[:3], colours[3:]))
-    return (torch.where(inside, ink, ground) * 255).round().to(torch.uint8)

@@ -23,6 +23,7 @@ from manypaths.studies.manifold_results import TITLES
 from manypaths.studies.picture_figures import draw_settings, draw_spread
 from manypaths.studies.picture_runs import GAMES, Setting, Size, recipe, settings
 from manypaths.studies.rank_agreement import RankAgreement
+from manypaths.studies.runs import require_net
 from manypaths.studies.statistics import Bootstrap, PairedShares, Proportion
 
 CELLS = "manypaths.studies.picture_runs"
@@ -100,7 +101,18 @@ def picture_study(pictures: Pictures) -> Study:
         cells=partial(cells, pictures),
         claims=partial(claims, pictures),
         figures={"spread": draw_spread, "settings": draw_settings},
+        ready=partial(ready, pictures),
     )
+
+
+def ready(pictures: Pictures, scale: str) -> None:
+    """The images, and the feature net where a score reads one."""
+    size = pictures.size(scale)
+    data = recipe(pictures.name, "ns-gan", settings(1)[0], size).data.build()
+    if pictures.labelled and scale != "smoke":
+        require_net(data)
+    elif not (pictures.stands_in and scale == "smoke"):
+        data.load()
 
 
 # ---- cells -------------------------------------------------------------------------------------------------------

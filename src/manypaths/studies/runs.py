@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from manypaths.data.base import DataSet
+from manypaths.metrics.feature_nets import default_net, feature_net
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory
@@ -30,6 +32,15 @@ def run_cell(
         evaluations=(recipe.evaluations or 0) if evaluations is None else evaluations,
         seconds=seconds,
     )
+
+
+def require_net(data: DataSet, name: str | None = None) -> None:
+    """Make the feature net that scores will read (by default the data set's own), and load the data.
+
+    For ``Study.ready``: before the first cell, for minutes where the net is missing, once and not in every worker.
+    """
+    data.load()
+    feature_net(name or default_net(data))
 
 
 def placed(recipe: Recipe) -> Recipe:

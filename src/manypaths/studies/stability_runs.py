@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-from manypaths.data.image_folder import ImageFolder
-from manypaths.errors import MissingData
 from manypaths.metrics.base import SampleMetric
 from manypaths.parts import Part
 from manypaths.randomness import generator_for
@@ -20,8 +18,8 @@ from manypaths.registry import name_of
 from manypaths.rules.lookahead import Lookahead
 from manypaths.run.recipe import Recipe
 from manypaths.studies.cells import versioned
-from manypaths.studies.picture_runs import draw_pictures
 from manypaths.studies.runs import placed, train
+from manypaths.studies.stand_ins import or_stand_in
 
 PLAYERS = ("critic", "generator")
 NETS = {"shallow": "", "deep": "deep-"}
@@ -209,12 +207,5 @@ def _columns(rows: list[dict[str, Any]], chosen: Recipe) -> dict[str, Any]:
 def _ready(plain: Mapping[str, Any], stand_in: bool, directory: Path) -> Recipe:
     """On the GPU where there is one; where it allows for a stand-in and its data are absent, with drawn pictures."""
     chosen = placed(Recipe.from_plain(plain))
-    if stand_in:
-        try:
-            chosen.data.build().load()
-        except MissingData:
-            folder = (directory / "pictures").resolve()
-            draw_pictures(folder)
-            limit = chosen.data.settings.get("limit")
-            return replace(chosen, data=Part(ImageFolder, path=str(folder), size=SIDE, test=0.25, limit=limit))
-    return chosen
+    limit = chosen.data.settings.get("limit")
+    return or_stand_in(chosen, directory, size=SIDE, test=0.25, limit=limit) if stand_in else chosen

@@ -121,6 +121,7 @@ def study() -> Study:
         "extragradient, variance reduction and Adam each contribute, and what is left of it at equal cost?",
         cells=cells,
         claims=claims,
+        ready=lambda scale: SIZES[scale].setup.ready(),
         figures={
             "scores": draw_scores,
             "noise": draw_noise,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch.optim import SGD, Adam, Optimizer
 
 from manypaths.data.base import DataSet
@@ -32,7 +31,7 @@ from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.run.recipe import Recipe
 from manypaths.studies.cells import Cell, versioned
-from manypaths.studies.runs import train
+from manypaths.studies.runs import placed, require_net, train
 
 OracleName = Literal["plain", "reduced", "stored", "full"]
 BASES: dict[str, Part[Optimizer]] = {
@@ -154,6 +153,10 @@ class Setup:
     net: str
     samples: int
 
+    def ready(self) -> None:
+        """Before the first cell: the data, and the net."""
+        require_net(self.data.build(), self.net)
+
     def recipe(self, arm: Arm, *, batch: int, steps: int, every: int, seed: int) -> Recipe:
         """An arm on the one finite game that all arms of a seed play: image i is paired with latent i throughout.
 
@@ -246,9 +249,7 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     A row per mark: ``step``, ``cost`` (mini-batch gradients of each player, of ``batch`` samples), ``seconds``, scores
     of the last iterate by name, of the average as ``average <name>``, and ``<player> <part of its noise>``.
     """
-    recipe = Recipe.from_plain(settings["recipe"])
-    if torch.cuda.is_available():
-        recipe = replace(recipe, device="cuda")
+    recipe = placed(Recipe.from_plain(settings["recipe"]))
     columns = train({"recipe": recipe.to_plain()}, directory)
     found = {_short(name): values for name, values in columns.items() if name.startswith(("score/", "noise/"))}
     gradients = settings["batch"] * len(mnist.PLAYERS)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
-from manypaths.metrics.feature_nets import default_net, feature_net
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.parts import Part
@@ -14,6 +13,7 @@ from manypaths.studies import stability_results as results
 from manypaths.studies.base import Study
 from manypaths.studies.cells import Cell
 from manypaths.studies.claims import Claim, above, below
+from manypaths.studies.runs import require_net
 from manypaths.studies.stability_figures import draw_courses, draw_settings, draw_shares
 from manypaths.studies.stability_runs import ALONE, BASELINES, METHODS, Setting, Size, recipe, settings
 from manypaths.studies.statistics import PairedShares, Proportion
@@ -95,9 +95,7 @@ def ready(data: str, scale: str) -> None:
     if scale == "smoke":
         return
     size = SIZES[scale]
-    images = recipe(data, "shallow", "se-a", settings(1)[0], size).data.build()
-    images.load()
-    feature_net(default_net(images))
+    require_net(recipe(data, "shallow", "se-a", settings(1)[0], size).data.build())
 
 
 # ---- cells -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any
 
 from manypaths.data.digits import Digits
 from manypaths.data.mnist import Mnist
-from manypaths.metrics.feature_nets import default_net, feature_net
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.parts import Part
@@ -16,6 +15,7 @@ from manypaths.studies import vr_results as results
 from manypaths.studies.base import Study
 from manypaths.studies.cells import Cell
 from manypaths.studies.claims import Claim, above, below
+from manypaths.studies.runs import require_net
 from manypaths.studies.statistics import Bootstrap
 from manypaths.studies.vr_advice import advice
 from manypaths.studies.vr_figures import draw_critic, draw_generator, draw_layers, draw_races
@@ -124,9 +124,7 @@ def study() -> Study:
 def ready(scale: str) -> None:
     """The data, and the feature net where a score reads one."""
     data = SIZES[scale].data.build()
-    data.load()
-    if scale != "smoke":
-        feature_net(default_net(data))
+    data.load() if scale == "smoke" else require_net(data)
 
 
 # ---- cells -------------------------------------------------------------------------------------------------------
