@@ -17,7 +17,7 @@ import typer
 from harness import Result, command, milliseconds, record, spread
 
 from manypaths import Coordinatewise
-from manypaths.studies.lanes import SvreLanes
+from manypaths.studies.bilinear_figure4.lanes import SvreLanes
 
 N, LR, RESTART = 100, 0.3, 0.1
 

@@ -92,9 +92,9 @@ from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtrag
 from manypaths.run.export import load as load
 from manypaths.run.loop import Run as Run
 from manypaths.run.recipe import Recipe as Recipe
-from manypaths.studies.base import Study as Study
-from manypaths.studies.cells import Cell as Cell
-from manypaths.studies.claims import Claim as Claim
+from manypaths.studies.engine.base import Study as Study
+from manypaths.studies.engine.cells import Cell as Cell
+from manypaths.studies.engine.claims import Claim as Claim
 from manypaths.training import Training as Training
 
 __version__: str

@@ -159,14 +159,14 @@ def study(
         os.environ["MANYPATHS_DATA"] = str(data_dir)
     from rich.console import Console
 
-    from manypaths.studies.engine import conduct, require_extra
-    from manypaths.studies.outputs import show_verdicts
+    from manypaths.studies.engine.conduct import conduct, require_extra
+    from manypaths.studies.engine.outputs import show_verdicts
 
     require_extra()
-    from manypaths.studies.base import find_study
-    from manypaths.studies.executor import ProcessPool
-    from manypaths.studies.overview import show_plan, show_status
-    from manypaths.studies.store import Store
+    from manypaths.studies.engine.base import find_study
+    from manypaths.studies.engine.executor import ProcessPool
+    from manypaths.studies.engine.overview import show_plan, show_status
+    from manypaths.studies.engine.store import Store
 
     plan = find_study(name).at(scale)
     path = out or Path("runs") / f"{plan.study.name}-{scale}"

@@ -15,12 +15,12 @@ from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import DigitsCnn
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies import batch_size as study
-from manypaths.studies import svre_mnist_results as results
-from manypaths.studies.base import find_study
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.base import find_study
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.svre_mnist import batch_size as study
+from manypaths.studies.svre_mnist import results
 
 LAPTOP = study.SIZES["laptop"]
 ARMS = [*map(study.name_of_arm, study.MULTIPLES), study.REDUCED]

@@ -17,14 +17,14 @@ from PIL import Image
 from rich.console import Console
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.studies.base import find_study
-from manypaths.studies.cells import Cell, resolve
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess, ProcessPool
-from manypaths.studies.outputs import show_verdicts
-from manypaths.studies.overview import show_plan, show_status
-from manypaths.studies.store import Store
-from manypaths.studies.tables import Table, read_about
+from manypaths.studies.engine.base import find_study
+from manypaths.studies.engine.cells import Cell, resolve
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess, ProcessPool
+from manypaths.studies.engine.outputs import show_verdicts
+from manypaths.studies.engine.overview import show_plan, show_status
+from manypaths.studies.engine.store import Store
+from manypaths.studies.engine.tables import Table, read_about
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_smoke_verdicts_say_that_they_mean_nothing(tmp_path, quiet, scale, said)
     found = conduct(toy_study.study().at(scale), tmp_path, executor=InProcess(), console=quiet)
     before = quiet.file.getvalue()
     show_verdicts(found.verdicts, scale, quiet)
-    remark = "its verdicts say nothing about the claims."
+    remark = "take verdicts from a larger scale."
     assert (tmp_path / "verdicts.md").read_text().count(remark) == said
     assert quiet.file.getvalue().removeprefix(before).count(remark) == said
 
@@ -307,7 +307,7 @@ def test_the_command_line(tmp_path, command, monkeypatch) -> None:
 def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -> None:
     from manypaths.recipes import RECIPES
     from manypaths.run.loop import Run
-    from manypaths.studies.runs import run_cell
+    from manypaths.studies.engine.runs import run_cell
 
     quick = {"steps": 4, "log_every": 2, "noise_every": 0, "samples_every": 0, "checkpoint_every": 2}
     recipe = RECIPES["digits-adam"]().with_(quick)

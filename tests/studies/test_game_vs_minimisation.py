@@ -13,11 +13,11 @@ import torch
 from rich.console import Console
 
 from manypaths import Coordinatewise, Extragradient, IndexSource, Stochastic, Training
-from manypaths.studies import game_vs_minimisation as study
-from manypaths.studies import noise_counterexample, turned_games
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.tables import Table
+from manypaths.studies import noise_counterexample
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.game_vs_minimisation import study, turned_games
 
 
 def test_the_formulas_at_their_ends() -> None:

@@ -15,7 +15,7 @@ from manypaths import (
     Training,
     Uniform,
 )
-from manypaths.studies.lanes import SvreLanes
+from manypaths.studies.bilinear_figure4.lanes import SvreLanes
 
 SEEDS = (3, 4, 11, 12, 13)
 

@@ -14,13 +14,12 @@ from rich.console import Console
 from manypaths import Adversarial, Bases, Stochastic, Training
 from manypaths.randomness import generator_for
 from manypaths.rules.alternating import Alternating
-from manypaths.studies import low_dimensional_manifold as study
-from manypaths.studies import manifold_runs as runs
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.manifold_data import PART, PARTS, Manifold, agree
-from manypaths.studies.manifold_results import REACHED, course_rises, setting_trains
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.low_dimensional_manifold import runs, study
+from manypaths.studies.low_dimensional_manifold.data import PART, PARTS, Manifold, agree
+from manypaths.studies.low_dimensional_manifold.results import REACHED, course_rises, setting_trains
 
 SETTINGS = {"game": "gan-gp", "d": 5, "k": 2, "hidden": [6], "batch": 8, "critic_steps": 2, "beta1": 0.5}
 COURSE = {**SETTINGS, "rates": [0.003, 0.02], "seeds": 2, "steps": 6, "every": 3}

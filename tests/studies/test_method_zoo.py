@@ -15,15 +15,15 @@ from manypaths import SVRG, Extragradient, IndexSource, Training
 from manypaths.oracles import ORACLES
 from manypaths.registry import registries
 from manypaths.rules import RULES
-from manypaths.studies import method_zoo as study
-from manypaths.studies import step_maps as maps
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.step_maps import LinearField, decades
-from manypaths.studies.tables import Table
-from manypaths.studies.zoo_games import ARENAS, LINEAR, N
-from manypaths.studies.zoo_methods import METHODS, Seat
-from manypaths.studies.zoo_results import best, result
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.method_zoo import step_maps as maps
+from manypaths.studies.method_zoo import study
+from manypaths.studies.method_zoo.games import ARENAS, LINEAR, N
+from manypaths.studies.method_zoo.methods import METHODS, Seat
+from manypaths.studies.method_zoo.results import best, result
+from manypaths.studies.method_zoo.step_maps import LinearField, decades
 from manypaths.testing.closed_forms import affine_map, curved_rotation
 
 ROTATION = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)

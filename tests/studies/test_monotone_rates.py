@@ -11,11 +11,11 @@ import torch
 from rich.console import Console
 
 from manypaths import SVRG, Extragradient, IndexSource, Quadratic, Training
-from manypaths.studies import monotone_rates as study
-from manypaths.studies import monotone_runs
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.monotone_rates import runs as monotone_runs
+from manypaths.studies.monotone_rates import study
 
 SETTINGS = {"family": "mixed", "n": 6, "conditioning": 4, "method": "svre", "noise": 1.0, "game": 2, "seeds": 3}
 

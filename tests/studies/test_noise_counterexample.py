@@ -10,9 +10,9 @@ from rich.console import Console
 
 from manypaths.registry import registries
 from manypaths.studies import noise_counterexample as study
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
 
 
 def test_the_formulas() -> None:
@@ -43,9 +43,9 @@ def test_the_study(tmp_path) -> None:
     )
     assert (tmp_path / "figures" / "growth.png").exists()
     page = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert page[0] == "| claim | statistic | expected | verdict |"
-    assert page[3].startswith("| **P2.1 independent, sign** independent samples: \\|\\|w\\|\\|^2 grows")
-    assert page[3].endswith(" | > 0 | holds |")
+    assert page[2] == "| claim | statistic | expected | verdict |"
+    assert page[5].startswith("| **P2.1 independent, sign** independent samples: \\|\\|w\\|\\|^2 grows")
+    assert page[5].endswith(" | > 0 | holds |")
     table = Table.read(tmp_path / "table.parquet")
     assert len(table.where(function="enumerated")) == 24
     for claim in plan.claims:

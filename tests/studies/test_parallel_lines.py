@@ -16,13 +16,10 @@ from manypaths.metrics.quadrature import Grid
 from manypaths.metrics.transport import wasserstein
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.simultaneous import Simultaneous
-from manypaths.studies import parallel_lines as study
-from manypaths.studies import parallel_results as results
-from manypaths.studies import parallel_runs as runs
-from manypaths.studies import segments
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.parallel_lines import results, runs, segments, study
 
 
 @pytest.fixture

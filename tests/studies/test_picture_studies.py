@@ -19,20 +19,18 @@ from manypaths.models.classifiers import MnistCnn
 from manypaths.randomness import generator_for
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies import low_dimensional_manifold as synthetic
-from manypaths.studies import picture_results as results
-from manypaths.studies import picture_runs as runs
-from manypaths.studies import picture_study as study
-from manypaths.studies import stand_ins
-from manypaths.studies.base import find_study
-from manypaths.studies.claims import Claim, above
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.manifold_results import TITLES
-from manypaths.studies.rank_agreement import RankAgreement, kendall
-from manypaths.studies.statistics import NotTested
-from manypaths.studies.store import Store
-from manypaths.studies.tables import Table
+from manypaths.studies.engine import stand_ins
+from manypaths.studies.engine.base import find_study
+from manypaths.studies.engine.claims import Claim, above
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.rank_agreement import RankAgreement, kendall
+from manypaths.studies.engine.statistics import NotTested
+from manypaths.studies.engine.store import Store
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.low_dimensional_manifold import study as synthetic
+from manypaths.studies.low_dimensional_manifold.results import TITLES
+from manypaths.studies.pictures import results, runs, study
 
 NAMES = ("color-mnist", "cifar10", "celeba")
 LOSS = {"color-mnist": -1.0, "cifar10": -1.0, "celeba": 1.0}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from manypaths.errors import InvalidValue
-from manypaths.studies.claims import Claim, Region, above, below, within
-from manypaths.studies.power import power, smallest_effect, undecided_chance
-from manypaths.studies.statistics import (
+from manypaths.studies.engine.claims import Claim, Region, above, below, within
+from manypaths.studies.engine.power import power, smallest_effect, undecided_chance
+from manypaths.studies.engine.statistics import (
     Bootstrap,
     Exact,
     PairedShares,
@@ -20,7 +20,7 @@ from manypaths.studies.statistics import (
     median_interval,
     paired_interval,
 )
-from manypaths.studies.tables import Table, read_about
+from manypaths.studies.engine.tables import Table, read_about
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 

@@ -19,16 +19,14 @@ from manypaths.models.classifiers import DigitsCnn
 from manypaths.recipes import mnist
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies import svre_mnist as study
-from manypaths.studies import svre_mnist_results as results
-from manypaths.studies import svre_mnist_runs as runs
-from manypaths.studies.base import find_study
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.power import power
-from manypaths.studies.statistics import NotTested
-from manypaths.studies.svre_mnist_figures import draw_equal_cost, draw_factorial, draw_noise, draw_scores
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.base import find_study
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.power import power
+from manypaths.studies.engine.statistics import NotTested
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.svre_mnist import results, runs, study
+from manypaths.studies.svre_mnist.figures import draw_equal_cost, draw_factorial, draw_noise, draw_scores
 
 LAPTOP, PAPER = study.SIZES["laptop"], study.SIZES["paper"]
 SCORES = {"inception score", "frechet", "label entropy", "label total variation"}

@@ -14,15 +14,13 @@ from rich.console import Console
 from manypaths.errors import MissingData
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies import stability_results as results
-from manypaths.studies import stability_runs as runs
-from manypaths.studies import svre_stability as study
-from manypaths.studies.base import find_study
-from manypaths.studies.engine import conduct
-from manypaths.studies.executor import InProcess
-from manypaths.studies.figures import house_style, png
-from manypaths.studies.stability_runs import METHODS
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.base import find_study
+from manypaths.studies.engine.conduct import conduct
+from manypaths.studies.engine.executor import InProcess
+from manypaths.studies.engine.figures import house_style, png
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.svre_stability import results, runs, study
+from manypaths.studies.svre_stability.runs import METHODS
 
 # ---- settings ----------------------------------------------------------------------------------------------------
 
@@ -79,7 +77,7 @@ def warm_settings() -> dict:
 def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.stand_ins.DRAWN", 40)
+    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
     whole = Table(runs.warm(warm_settings(), tmp_path / "cell"))
     assert set(whole["images"]) == {"image-folder"}
     cold, second = (whole.where(method=name) for name in ("se-a", "ws-svre"))
@@ -97,7 +95,7 @@ def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> 
 def test_a_method_without_a_score_is_a_row(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.stand_ins.DRAWN", 40)
+    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
     recipe = runs.recipe("svhn", "shallow", "sg-a", runs.Setting(0, 1e30, 1.0), TINY)
     found = Table(runs.play({"recipe": recipe.to_plain(), "method": "sg-a", "stand_in": True}, tmp_path / "cell"))
     assert found["state"].tolist() == ["diverged"]

@@ -14,13 +14,12 @@ import pytest
 from manypaths.files import write_atomically
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies import vr_results as results
-from manypaths.studies import vr_runs as runs
-from manypaths.studies.figures import house_style, png
-from manypaths.studies.tables import Table
-from manypaths.studies.vr_advice import advice
-from manypaths.studies.vr_runs import ARMS, BASE, PLAIN, PLAYERS, RACES, SETTINGS, Setting
-from manypaths.studies.when_vr_pays import SIZES, SLOW, study
+from manypaths.studies.engine.figures import house_style, png
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.when_vr_pays import results, runs
+from manypaths.studies.when_vr_pays.advice import advice
+from manypaths.studies.when_vr_pays.runs import ARMS, BASE, PLAIN, PLAYERS, RACES, SETTINGS, Setting
+from manypaths.studies.when_vr_pays.study import SIZES, SLOW, study
 
 # ---- cells -------------------------------------------------------------------------------------------------------
 

@@ -28,12 +28,12 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.extragradient import Extragradient
-from manypaths.studies.base import Study
-from manypaths.studies.cells import Cell, versioned
-from manypaths.studies.claims import Claim, above, below, within
-from manypaths.studies.figures import COLOURS, canvas
-from manypaths.studies.statistics import Bootstrap, Exact
-from manypaths.studies.tables import Table
+from manypaths.studies.engine.base import Study
+from manypaths.studies.engine.cells import Cell, versioned
+from manypaths.studies.engine.claims import Claim, above, below, within
+from manypaths.studies.engine.figures import COLOURS, canvas
+from manypaths.studies.engine.statistics import Bootstrap, Exact
+from manypaths.studies.engine.tables import Table
 from manypaths.training import Training
 
 VARIANTS = {

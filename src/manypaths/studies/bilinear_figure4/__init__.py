@@ -1,0 +1,1 @@
+"""SVRE on the stochastic bilinear game of its Figure 4."""

@@ -1,0 +1,138 @@
+"""What a claim can decide at its number of seeds, said before the runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from manypaths.studies.engine.claims import Claim, Region
+from manypaths.studies.engine.statistics import (
+    Bootstrap,
+    Estimate,
+    Exact,
+    PairedShares,
+    Proportion,
+    binomial_interval,
+    paired_interval,
+)
+
+CHANCE = 0.8
+"""The probability with which a claim should be decided: four times in five."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a claim can decide.
+
+    Attributes:
+        smallest_effect: the distance from the boundary of the expected region at which the claim is decided with
+            probability 0.8 (``None``: at no distance; 0: always decided).
+        undecided: the probability of ``undecided`` when the statistic's true value is ``assumed`` (``None``: no value
+            was assumed).
+    """
+
+    smallest_effect: float | None
+    undecided: float | None = None
+    assumed: float | None = None
+
+    def __str__(self) -> str:
+        if self.smallest_effect is None:
+            text = "confirmed at no value"
+        elif self.smallest_effect == 0:
+            text = "always decided"
+        else:
+            text = f"decided from {self.smallest_effect:.2g} off the boundary"
+        if self.undecided is not None:
+            text += f"; undecided at {self.assumed:g} with probability {self.undecided:.2f}"
+        return text
+
+
+def power(claim: Claim) -> Power:
+    """The power of a claim: exact for shares (of the assumed discordant pairs), for a bootstrap under normal seeds."""
+    statistic, region, assumed = claim.statistic, claim.expected, claim.assumed
+    if isinstance(statistic, (Proportion, PairedShares)):
+        shares = _proportion(statistic, region) if isinstance(statistic, Proportion) else _paired(statistic, region)
+        return Power(
+            shares.smallest_effect(), None if assumed is None else shares.chance("undecided", assumed), assumed
+        )
+    if isinstance(statistic, Bootstrap):
+        n, spread, level = statistic.n, statistic.spread, statistic.level
+        effect = smallest_effect(n, spread, level=level)
+        chance = None if assumed is None else undecided_chance(n, spread, region, assumed, level=level)
+        return Power(effect, chance, assumed)
+    assert isinstance(statistic, Exact)
+    return Power(0.0)
+
+
+def smallest_effect(n: int, spread: float, *, level: float = 0.95) -> float | None:
+    """The delta at which a t interval from n normal seeds misses the boundary with probability 0.8.
+
+    Solves P(T > t_{n-1, 1-alpha/2}) = 0.8, T noncentral t with n - 1 degrees of freedom and noncentrality
+    delta sqrt(n) / spread; the far side of the boundary is left out, being less than one in a thousand.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import nct, t
+
+    if n < 2:
+        return None
+    critical = t.ppf((1 + level) / 2, n - 1)
+    shift = brentq(lambda d: float(nct.sf(critical, n - 1, d)) - CHANCE, 0.0, 2 * critical + 10)
+    return float(shift) * spread / math.sqrt(n)  # type: ignore[arg-type]
+
+
+def undecided_chance(
+    n: int, spread: float, region: Region, value: float, *, level: float = 0.95, draws: int = 4000
+) -> float:
+    """The probability of ``undecided`` at a true value, by simulating means and t intervals of n normal seeds."""
+    from scipy.stats import t
+
+    if n < 2:
+        return 1.0
+    rng = np.random.default_rng(0)
+    means = value + spread / math.sqrt(n) * rng.standard_normal(draws)
+    deviations = spread * np.sqrt(rng.chisquare(n - 1, draws) / (n - 1))
+    half = t.ppf((1 + level) / 2, n - 1) * deviations / math.sqrt(n)
+    rulings = [region.rule(low, high) for low, high in zip(means - half, means + half, strict=True)]
+    return rulings.count("undecided") / draws
+
+
+class _Shares:
+    """Every number of successes has a ruling, so that chances are sums of binomial probabilities.
+
+    ``intervals[k]`` is what k successes lead to; the statistic is ``scale * share + shift``.
+    """
+
+    def __init__(self, intervals: list[Estimate], region: Region, *, scale: float = 1.0, shift: float = 0.0):
+        self._n, self._region, self._scale, self._shift = len(intervals) - 1, region, scale, shift
+        self._rulings = np.array([region.rule(i.low, i.high) for i in intervals])
+
+    def chance(self, ruling: str, value: float) -> float:
+        """The probability of a ruling where the statistic's true value is ``value``."""
+        from scipy.stats import binom
+
+        share = (value - self._shift) / self._scale
+        return float(binom.pmf(np.arange(self._n + 1), self._n, share)[self._rulings == ruling].sum())
+
+    def smallest_effect(self) -> float | None:
+        """The smallest distance from the boundary, in steps of 0.001, at which the claim is confirmed."""
+        lowest, highest = self._shift, self._shift + self._scale
+        for step in range(1, 1001):
+            for boundary in self._region.boundaries:
+                for value in (boundary - step / 1000, boundary + step / 1000):
+                    if lowest <= value <= highest and self.chance("holds", value) >= CHANCE:
+                        return step / 1000
+        return None
+
+
+def _proportion(statistic: Proportion, region: Region) -> _Shares:
+    n, level = statistic.n, statistic.level
+    return _Shares([binomial_interval(k, n, level=level) for k in range(n + 1)], region)
+
+
+def _paired(statistic: PairedShares, region: Region) -> _Shares:
+    """Where the assumed number m of pairs, at least one, is discordant: a difference is (2 theta - 1) m / n."""
+    n, m = statistic.n, max(1, round(statistic.discordant * statistic.n))
+    intervals = [paired_interval(k, m - k, n, level=statistic.level) for k in range(m + 1)]
+    return _Shares(intervals, region, scale=2 * m / n, shift=-m / n)

@@ -1,0 +1,1 @@
+"""Games whose fields turn, and what extragradient does about it."""

@@ -1,0 +1,1 @@
+"""Data on a linear manifold, and at how many settings each game learns them."""

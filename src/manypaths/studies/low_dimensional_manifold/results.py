@@ -1,0 +1,41 @@
+"""What the runs of ``low-dimensional-manifold`` came to: arrival, rises, ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from manypaths.studies.engine.tables import Table
+
+TITLES = {"ns-gan": "NS-GAN", "gan-gp": "GAN-GP", "dragan-ns": "DRAGAN-NS", "wgan-gp": "WGAN-GP"}
+REACHED = 0.05
+"""The Frechet distance, over the data's total variance, at which a model has arrived. A point mass is at 1."""
+LAST = 0.9
+"""A run's end is the mean over its marks after this share of its steps: it must arrive and stay."""
+
+
+def end(run: Table) -> float:
+    """Where a run ends."""
+    return float(run["frechet"][run["step"] > LAST * run["step"].max()].mean())
+
+
+def run_trains(run: Table) -> bool:
+    return end(run) <= REACHED
+
+
+def setting_trains(rows: Table) -> bool:
+    """Whether most seeds of one game at one setting train."""
+    found = [run_trains(run) for _, run in rows.groups("seed")]
+    return 2 * sum(found) > len(found)
+
+
+def course_rises(rows: Table, *, to_arrival: bool) -> tuple[float, float]:
+    """Rises and intervals of all runs of a setting that train; of those before their first arrival, or of all."""
+    rises = intervals = 0.0
+    for _, run in rows.groups("game", "seed"):
+        if not run_trains(run):
+            continue
+        rise = run["rise"][1:]
+        if to_arrival:
+            rise = rise[: int(np.argmax(run["frechet"] <= REACHED))]
+        rises, intervals = rises + float(rise.sum()), intervals + len(rise)
+    return rises, intervals

@@ -1,0 +1,1 @@
+"""Rates on strongly monotone finite sums."""

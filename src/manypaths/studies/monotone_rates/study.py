@@ -1,0 +1,307 @@
+"""P2.3: what variance-reduced methods cost on strongly monotone games, how that grows, and who wins where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from manypaths.studies.engine.base import Study
+from manypaths.studies.engine.cells import Cell
+from manypaths.studies.engine.claims import Claim, above, below
+from manypaths.studies.engine.figures import COLOURS, canvas
+from manypaths.studies.engine.statistics import Bootstrap, Exact
+from manypaths.studies.engine.tables import Table
+from manypaths.studies.monotone_rates.runs import FAMILIES, METHODS, MU, TARGET, grid, problem_of
+
+CELLS = "manypaths.studies.monotone_rates.runs"
+COMPARED: tuple[str, ...] = ("svrg", "accelerated", "svre", "batch")
+SIZES: dict[str, tuple[int, ...]] = {"smoke": (5, 20), "laptop": (10, 40, 160), "paper": (10, 40, 160, 640)}
+CONDITIONING: dict[str, dict[str, tuple[int, ...]]] = {
+    "smoke": {"potential": (3, 9), "mixed": (3, 9), "rotation": (3, 9)},
+    "laptop": {"potential": (10, 30, 100), "mixed": (8, 20, 50, 120), "rotation": (4, 10, 25, 50)},
+    "paper": {"potential": (10, 30, 100, 300), "mixed": (8, 20, 50, 120), "rotation": (4, 10, 25, 50, 100)},
+}
+"""L / mu."""
+GAMES = {"smoke": 2, "laptop": 5, "paper": 10}
+SEEDS = {"smoke": 4, "laptop": 8, "paper": 16}
+"""Of the samples, per game and step size; their median is one cost."""
+BUDGET = {"smoke": 2_000, "laptop": 10_000, "paper": 50_000}
+"""Steps: of the stochastic method, and of what is tried with theoretical step sizes."""
+UNBOUNDED = 10_000_000
+MARGIN = 0.1
+SPREAD = 0.05
+"""Assumed standard deviation, over games, of an exponent and of a logarithm of a cost."""
+SECONDS_PER_STEP = 7e-4
+
+
+def study() -> Study:
+    """What do variance-reduced methods cost on monotone games, and who wins where? (P2.3)"""
+    return Study(
+        name="monotone-rates",
+        question=f"How do the evaluations until ||w - w*|| has fallen to {TARGET:g} of its start grow with n, L/mu and "
+        "l/mu, and which method needs the fewest?",
+        cells=cells,
+        claims=claims,
+        figures={"map": draw_map, "cost": draw_cost},
+    )
+
+
+# ---- the study ---------------------------------------------------------------------------------------------------
+
+
+def cells(scale: str) -> list[Cell]:
+    """Compared with tuned steps everywhere, with theoretical ones where they can be afforded; and plain sampling."""
+    made = []
+    for family, game in product(FAMILIES, range(1, GAMES[scale] + 1)):
+        smallest, first = SIZES[scale][0], CONDITIONING[scale][family][0]
+        for method, n, conditioning in product(COMPARED, SIZES[scale], CONDITIONING[scale][family]):
+            made.append(_cell(scale, family, n, conditioning, method, game))
+        for method, conditioning in _affordable(scale, family):
+            made.append(_cell(scale, family, smallest, conditioning, method, game, step_size="theory"))
+        made += [_cell(scale, family, smallest, first, "plain", game, noise=noise) for noise in (0.0, 1.0)]
+    return made
+
+
+def _affordable(scale: str, family: str) -> Iterator[tuple[str, int]]:
+    """Where ln(1 / target) / (eta mu), the steps that the theory promises up to a constant, are within the budget."""
+    for method, conditioning in product(COMPARED, CONDITIONING[scale][family]):
+        if _promised(method, family, SIZES[scale][0], conditioning) <= BUDGET[scale]:
+            yield method, conditioning
+
+
+def _promised(method: str, family: str, n: int, conditioning: float) -> float:
+    return -math.log(TARGET) / (METHODS[method].theory(problem_of(family, n, conditioning)) * MU)
+
+
+def _cell(
+    scale: str,
+    family: str,
+    n: int,
+    conditioning: int,
+    name: str,
+    game: int,
+    *,
+    step_size: str = "tuned",
+    noise: float = 1.0,
+) -> Cell:
+    method, problem = METHODS[name], problem_of(family, n, conditioning)
+    tuned, noisy = step_size == "tuned", name == "plain" and noise > 0
+    steps = method.steps(problem) if tuned else _promised(name, family, n, conditioning)
+    steps = BUDGET[scale] if noisy else steps
+    runs = SEEDS[scale] * (len(grid(problem)) if tuned else 1)
+    place = {"family": family, "n": n, "conditioning": conditioning, "method": name, "step_size": step_size}
+    budget = BUDGET[scale] if name == "plain" else UNBOUNDED
+    return Cell(
+        f"{CELLS}:cost",
+        {**place, "noise": noise, "game": game, "seeds": SEEDS[scale], "budget": budget},
+        evaluations=2 * method.evaluations(problem) * steps * runs,
+        seconds=0.1 + SECONDS_PER_STEP * steps,
+    )
+
+
+def claims(scale: str) -> list[Claim]:
+    made = [_grows(scale, name, family) for name, family in product(COMPARED, FAMILIES)]
+    theory = {"method": "svre", "step_size": "theory"}
+    made += [
+        _claim(
+            scale,
+            "SVRE, theoretical steps",
+            f"SVRE with steps 1 / (4 l), all families: c is not above 1 by more than {MARGIN:g} in cost ~ (l/mu)^c",
+            below(1 + MARGIN),
+            per_seed=configurations,
+            summary=slope,
+            where=theory,
+        ),
+        _claim(
+            scale,
+            "stochastic extragradient, noise",
+            f"with noise at the solution no step size gets it to {TARGET:g} within {BUDGET[scale]} steps",
+            below(0.05),
+            per_seed=share_reached,
+            where={"method": "plain", "noise": 1.0},
+        ),
+        _claim(
+            scale,
+            "stochastic extragradient, no noise",
+            "without noise at the solution stochastic extragradient gets there",
+            above(0.95),
+            per_seed=share_solved,
+            where={"method": "plain", "noise": 0.0},
+        ),
+        _cheaper(scale, "svre", "svrg", "rotation", hard=True, large=False),
+        _cheaper(scale, "svrg", "svre", "potential", hard=True, large=False),
+        _cheaper(scale, "svre", "batch", "mixed", hard=False, large=True),
+        Claim(
+            name="P2.3 grids",
+            statement="no best step size lies at an end of its grid",
+            statistic=Exact(function=best_at_an_end, where={"step_size": "tuned"}),
+            expected=below(0.5),
+        ),
+    ]
+    return made
+
+
+def _claim(scale: str, name: str, statement: str, expected: Any, *, assumed: float | None = None, **how: Any) -> Claim:
+    statistic = Bootstrap(n=GAMES[scale], spread=SPREAD, by="game", resamples=1000, **how)
+    return Claim(name=f"P2.3 {name}", statement=statement, statistic=statistic, expected=expected, assumed=assumed)
+
+
+def _grows(scale: str, name: str, family: str) -> Claim:
+    """The exponent of one method on one family is not above that of its bound."""
+    method, batch = METHODS[name], name == "batch"
+    x = method.conditioning
+    model = f"b n ({x})^c" if batch else f"a n + b {'sqrt(n) ' if method.size else ''}({x})^c"
+    return _claim(
+        scale,
+        f"{method.title}, {family}",
+        f"{method.title}, {family}: c is not above {method.exponent:g} by more than {MARGIN:g} in cost = {model}",
+        below(method.exponent + MARGIN),
+        per_seed=configurations,
+        summary=slope_per_summand if batch else exponent(method.size),
+        where={"method": name, "family": family, "step_size": "tuned"},
+    )
+
+
+def _cheaper(scale: str, one: str, other: str, family: str, *, hard: bool, large: bool) -> Claim:
+    n, conditioning = SIZES[scale][-1 if large else 0], CONDITIONING[scale][family][-1 if hard else 0]
+    titles = METHODS[one].title, METHODS[other].title
+    return _claim(
+        scale,
+        f"{titles[0]} or {titles[1]}, {family}",
+        f"{family}, n = {n}, L/mu = {conditioning}: {titles[0]} costs less than {titles[1]} (log of the ratio)",
+        below(0.0),
+        per_seed=log_ratio(one, other),
+        where={"family": family, "n": n, "conditioning": conditioning, "step_size": "tuned"},
+    )
+
+
+# ---- statistics --------------------------------------------------------------------------------------------------
+
+
+def configurations(rows: Table) -> np.ndarray:
+    """One game's n, x and log cost in every configuration, (configurations, 3)."""
+    order = np.lexsort([rows["conditioning"], rows["n"], rows["family"].astype(str)])
+    return np.stack([rows["n"], rows["x"], np.log(rows["cost"])], axis=1)[order]
+
+
+def exponent(size: float) -> Callable[[np.ndarray], float]:
+    """c of the fit to the games' mean log costs, (games, configurations, 3)."""
+
+    def summary(values: np.ndarray) -> float:
+        n, x, log_cost = values.mean(0).T
+        return fit(n, x, np.exp(log_cost), size)[2]
+
+    return summary
+
+
+def fit(n: np.ndarray, x: np.ndarray, cost: np.ndarray, size: float) -> tuple[float, float, float]:
+    """a, b >= 0 and c of cost = a n + b n^size x^c with the least sum of squared relative errors.
+
+    Given c the problem is linear in a and b; c is searched in steps of 0.005 from 0.05 to 4. NaN where a cost is
+    infinite.
+    """
+    if not np.isfinite(cost).all():
+        return math.nan, math.nan, math.nan
+    c = np.arange(0.05, 4.0, 0.005)
+    first, second = n / cost, n**size * x ** c[:, None] / cost
+    ff, fs, ss = first @ first, second @ first, (second**2).sum(1)
+    f, s = first.sum(), second.sum(1)
+    determinant = ff * ss - fs**2
+    a, b = (f * ss - s * fs) / determinant, (ff * s - fs * f) / determinant
+    a, b = np.where(a < 0, 0.0, a), np.where(a < 0, s / ss, b)
+    a, b = np.where(b < 0, f / ff, a), np.where(b < 0, 0.0, b)
+    errors = a**2 * ff + 2 * a * b * fs + b**2 * ss - 2 * (a * f + b * s)
+    best = int(np.argmin(errors))
+    return float(a[best]), float(b[best]), float(c[best])
+
+
+def slope(values: np.ndarray) -> float:
+    """The slope of the games' mean log costs on log x."""
+    _, x, log_cost = values.mean(0).T
+    return float(np.polyfit(np.log(x), log_cost, 1)[0]) if np.isfinite(log_cost).all() else math.nan
+
+
+def slope_per_summand(values: np.ndarray) -> float:
+    """``slope`` of cost / n."""
+    return slope(np.stack([values[..., 0], values[..., 1], values[..., 2] - np.log(values[..., 0])], axis=-1))
+
+
+def share_reached(rows: Table) -> float:
+    return float(rows["reached"].mean())
+
+
+def share_solved(rows: Table) -> float:
+    return float(np.isfinite(rows["cost"]).mean())
+
+
+def log_ratio(one: str, other: str) -> Callable[[Table], float]:
+    def ratio(rows: Table) -> float:
+        costs = (rows.where(method=method)["cost"].item() for method in (one, other))
+        return math.log(next(costs)) - math.log(next(costs))
+
+    return ratio
+
+
+def best_at_an_end(table: Table) -> float:
+    return float(np.sum(table["at_end"].astype(bool)))
+
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+
+
+def _costs(table: Table, **where: Any) -> dict[str, float]:
+    """Method -> the median over games of its cost in one configuration, where it has one."""
+    rows = table.where(**where)
+    found = {name: rows.where(method=name)["cost"] for name in COMPARED}
+    return {name: float(np.median(costs)) for name, costs in found.items() if len(costs)}
+
+
+def draw_map(table: Table) -> Any:
+    """Who needs the fewest evaluations with tuned steps, how many, and how many times that the next one needs."""
+    from matplotlib.patches import Rectangle
+
+    tuned = table.where(step_size="tuned")
+    figure, panels = canvas(len(FAMILIES), height=3.6)
+    for panel, family in zip(panels, FAMILIES, strict=True):
+        rows = tuned.where(family=family)
+        sizes, conditioning = np.unique(rows["n"]), np.unique(rows["conditioning"])
+        for (i, n), (j, x) in product(enumerate(sizes), enumerate(conditioning)):
+            costs = _costs(rows, n=n, conditioning=x, noise=1.0)
+            (winner, best), (_, second), *_ = sorted(costs.items(), key=lambda item: item[1])
+            colour = COLOURS[COMPARED.index(winner)]
+            panel.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=colour, alpha=0.45, edgecolor="white"))
+            panel.text(j, i, f"{best:,.0f}\nx {second / best:.1f}", ha="center", va="center", fontsize=8)
+        panel.set(xlim=(-0.5, len(conditioning) - 0.5), ylim=(-0.5, len(sizes) - 0.5), title=family, xlabel="L / mu")
+        panel.set_xticks(range(len(conditioning)), [f"{x:g}" for x in conditioning])
+        panel.set_yticks(range(len(sizes)), [f"{n:g}" for n in sizes])
+        panel.grid(False)
+    panels[0].set_ylabel("n")
+    handles = [Rectangle((0, 0), 1, 1, facecolor=c, alpha=0.45) for c, _ in zip(COLOURS, COMPARED, strict=False)]
+    figure.legend(handles, [METHODS[name].title for name in COMPARED], loc="outside lower center", ncols=4, fontsize=9)
+    figure.suptitle("fewest evaluations per player, and the runner-up's multiple", fontsize=10)
+    return figure
+
+
+def draw_cost(table: Table) -> Any:
+    """Evaluations against L / mu at the smallest n: tuned steps (solid) and theoretical ones (dashed)."""
+    smallest = table.where(n=table["n"].min(), noise=1.0)
+    figure, panels = canvas(len(FAMILIES), height=3.8, sharey=True)
+    for panel, family in zip(panels, FAMILIES, strict=True):
+        for colour, name in zip(COLOURS, COMPARED, strict=False):
+            for step_size, style in (("tuned", "o-"), ("theory", "s--")):
+                rows = smallest.where(family=family, step_size=step_size, method=name)
+                x = np.unique(rows["conditioning"])
+                middle = [np.median(rows.where(conditioning=value)["cost"]) for value in x]
+                label = METHODS[name].title + ("" if step_size == "tuned" else ", theoretical steps")
+                panel.plot(x, middle, style, color=colour, label=label, markersize=4)
+        panel.set(xscale="log", yscale="log", title=family, xlabel="L / mu")
+        shown = np.unique(smallest.where(family=family)["conditioning"])
+        panel.set_xticks(shown, [f"{x:g}" for x in shown], minor=False)
+        panel.set_xticks([], minor=True)
+    panels[0].set_ylabel(f"evaluations per player to {TARGET:g}")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    return figure

@@ -1,0 +1,1 @@
+"""A displaced line that no divergence can tell how far away it is."""

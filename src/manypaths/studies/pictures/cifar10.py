@@ -1,0 +1,11 @@
+"""P1.4, P1.5, P1.7 on CIFAR-10."""
+
+from __future__ import annotations
+
+from manypaths.studies.engine.base import Study
+from manypaths.studies.pictures.study import Pictures, picture_study
+
+
+def study() -> Study:
+    """At how many settings does each game learn CIFAR-10, and which one scores best? (P1.4, P1.5, P1.7)"""
+    return picture_study(Pictures(name="cifar10", title="CIFAR-10", side=32))

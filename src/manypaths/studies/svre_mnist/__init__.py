@@ -1,0 +1,1 @@
+"""SVRE on MNIST, beside what it is made of; larger batches instead."""

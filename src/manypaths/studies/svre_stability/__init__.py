@@ -1,0 +1,1 @@
+"""At how many settings SVRE and the methods with Adam diverge."""

@@ -1,0 +1,1 @@
+"""Where a control variate lowers the variance, and when that pays."""
