@@ -32,3 +32,19 @@ def test_the_population_of_the_readme_runs() -> None:
     exec(code.replace("500", "5"), names)
     names["training"].step()
     assert len(names["population"]) == 5
+
+
+def test_the_claims_in_the_docs_are_those_of_the_studies() -> None:
+    from manypaths.studies import STUDIES
+    from manypaths.studies.engine.base import find_study
+    from manypaths.studies.engine.power import power
+
+    sections = re.split(r"^## (.+)$", (ROOT / "docs" / "studies.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = 0
+    for name, text in zip(sections[1::2], sections[2::2], strict=True):
+        rows = re.findall(r"^\| \*\*(.+?)\*\* .* \| (.+?) \| (.+?) \| .+? \|$", text, flags=re.MULTILINE)
+        claims = {c.name: c for c in find_study(name).at("laptop").claims} if name in STUDIES else {}
+        for claim, expected, reach in rows:
+            assert (expected, reach) == (str(claims[claim].expected), power(claims[claim]).reach), claim
+        shown += len(rows)
+    assert shown >= 100

@@ -43,9 +43,9 @@ def test_the_study(tmp_path) -> None:
     )
     assert (tmp_path / "figures" / "growth.png").exists()
     page = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert page[2] == "| claim | statistic | expected | verdict |"
+    assert page[2] == "| claim | statistic | expected | decided from | verdict |"
     assert page[5].startswith("| **P2.1 independent, sign** independent samples: \\|\\|w\\|\\|^2 grows")
-    assert page[5].endswith(" | > 0 | holds |")
+    assert page[5].endswith(" | > 0 | always | holds |")
     table = Table.read(tmp_path / "table.parquet")
     assert len(table.where(function="enumerated")) == 24
     for claim in plan.claims:

@@ -14,6 +14,7 @@ from manypaths.files import write_atomically
 from manypaths.studies.engine.base import Plan
 from manypaths.studies.engine.claims import Claim, Estimate, Verdict, undecided
 from manypaths.studies.engine.figures import house_style, png
+from manypaths.studies.engine.power import power
 from manypaths.studies.engine.store import Store
 from manypaths.studies.engine.tables import Table
 
@@ -62,11 +63,12 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
 def markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """The same table for a document."""
     rows = [SMOKE, ""] if scale == "smoke" else []
-    rows += ["| claim | statistic | expected | verdict |", "|---|---|---|---|"]
+    rows += ["| claim | statistic | expected | decided from | verdict |", "|---|---|---|---|---|"]
     for verdict in verdicts:
         claim, note = verdict.claim, f" ({verdict.note})" if verdict.note else ""
         cells = [f"**{claim.name}** {claim.statement}", _text(verdict.estimate), str(claim.expected)]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"{verdict.ruling}{note}"]) + " |")
+        cells += [power(claim).reach, f"{verdict.ruling}{note}"]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
 
@@ -74,7 +76,7 @@ def show_verdicts(verdicts: Sequence[Verdict], scale: str, console: Console) -> 
     """The table that ends a study."""
     grid = Grid("claim", "statistic", "verdict", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     for verdict in verdicts:
-        statistic = Text(f"{_text(verdict.estimate)}\nexpected {verdict.claim.expected}")
+        statistic = Text(f"{_text(verdict.estimate)}\nexpected {verdict.claim.expected}\n{power(verdict.claim)}")
         ruling = Text(verdict.ruling, _COLOURS[verdict.ruling]).append(f"\n{verdict.note}" if verdict.note else "", "")
         grid.add_row(claim_text(verdict.claim), statistic, ruling)
     console.print(grid)

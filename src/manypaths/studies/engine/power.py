@@ -37,6 +37,13 @@ class Power:
     undecided: float | None = None
     assumed: float | None = None
 
+    @property
+    def reach(self) -> str:
+        """The smallest effect in a word, for a column of a table."""
+        if self.smallest_effect is None:
+            return "never"
+        return f"{self.smallest_effect:.2g} off" if self.smallest_effect else "always"
+
     def __str__(self) -> str:
         if self.smallest_effect is None:
             text = "confirmed at no value"
