@@ -21,6 +21,7 @@ from manypaths.studies.engine.base import find_study
 from manypaths.studies.engine.cells import Cell, resolve
 from manypaths.studies.engine.conduct import conduct
 from manypaths.studies.engine.executor import InProcess, ProcessPool
+from manypaths.studies.engine.figures import canvas, png
 from manypaths.studies.engine.outputs import show_verdicts
 from manypaths.studies.engine.overview import show_plan, show_status
 from manypaths.studies.engine.store import Store
@@ -334,3 +335,24 @@ def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -
     assert {"loss/critic", "loss/generator", "evaluations", "state"} <= set(table.names)
     assert set(tame["state"]) == {"finished"}
     assert table.where(method="wild")["state"].tolist()[-1] == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (18, 70, ["20", "30", "40", "60"]),
+        (18, 700, ["20", "50", "100", "200", "500"]),
+        (1, 1e6, None),
+    ],
+)
+def test_short_logarithmic_axes_are_labelled_plainly(low, high, labels) -> None:
+    figure, (panel,) = canvas()
+    panel.set(yscale="log", ylim=(low, high), xscale="log", xlim=(1, 5))
+    panel.set_xticks([2, 4], ["two", "four"])
+    png(figure)
+    ticks = [*zip(panel.get_yticks(), panel.get_yticklabels(), strict=True)]
+    ticks += zip(panel.get_yticks(minor=True), panel.get_yticklabels(minor=True), strict=True)
+    found = [label.get_text() for at, label in sorted(ticks, key=lambda t: t[0]) if low <= at <= high]
+    plain = [text for text in found if text]
+    assert plain == labels if labels else all("10^" in text for text in plain)
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["two", "four"]

@@ -54,10 +54,25 @@ def canvas(columns: int = 1, rows: int = 1, *, height: float = 3.2, sharey: bool
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
 
 
+def _label_plainly(axis: Any) -> None:
+    """A logarithmic axis of less than two decades gets 20 and 50 where matplotlib writes 2 x 10^1."""
+    from matplotlib.ticker import LogFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    if not isinstance(axis.get_major_formatter(), LogFormatter) or low < 1e-3 or high > 1e5 or high >= 100 * low:
+        return
+    digits = (2, 3, 4, 6) if high < 10 * low else (2, 5)
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(lambda value, _: f"{value:g}" if int(f"{value:e}"[0]) in digits else "")
+
+
 def png(figure: Any) -> bytes:
     """The figure as PNG; equal figures give equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    for panel in figure.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            _label_plainly(axis)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
