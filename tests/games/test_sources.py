@@ -55,8 +55,13 @@ def test_latents_are_redrawn_inside_a_refresh_only() -> None:
     source.redraw()
     assert not torch.equal(before, source.take(index).latent)
     fixed = PairedSource(IMAGES, latent=3, redraw="never")
+    company = torch.cat(fixed.partition(8))
     fixed.redraw()
     assert torch.equal(fixed.take(index).latent, before)
+    again = PairedSource(IMAGES, latent=3, redraw="never")
+    again.load_state_dict(fixed.state_dict())
+    assert not torch.equal(torch.cat(fixed.partition(8)), company)
+    assert torch.equal(torch.cat(fixed.partition(8)), torch.cat(again.partition(8)))
 
 
 def test_the_authors_order_redraws_after_a_traversal() -> None:

@@ -32,7 +32,8 @@ class PairedSource(FiniteSource):
         latents: ``"paired"`` (finite) or ``"fresh"`` (infinite).
         redraw: when paired latents are drawn anew: inside a ``"refresh"`` of the snapshot, ``"never"``, or after each
             full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
-            biases the estimate and is here to be compared with.
+            biases the estimate and is here to be compared with. The partition into mini-batches is another one after
+            every refresh, so that no datum keeps its company for good.
         order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
         pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
             code, under a tanh generator).
@@ -66,7 +67,7 @@ class PairedSource(FiniteSource):
         self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
         self.count = len(real)
         self.size = self.count if latents == "paired" else None  # type: ignore[assignment]
-        self._redraws, self._drawn = 0, 0
+        self._redraws, self._partitions, self._drawn = 0, 0, 0
         self._order: Tensor | None = None
         self._filled = -1
         self._fill()
@@ -103,16 +104,19 @@ class PairedSource(FiniteSource):
         return GanSample, first._sample(index, latents, seeds).tensors()
 
     def redraw(self) -> None:
+        self._partitions += 1
         if self.redraw_when == "refresh" and self.latents == "paired":
             self._next_set()
 
     def state_dict(self) -> dict[str, Any]:
-        state = {"redraws": self._redraws, "drawn": self._drawn, "order": self._order}
+        counts = {"redraws": self._redraws, "partitions": self._partitions, "drawn": self._drawn}
+        state = {**counts, "order": self._order}
         return {**super().state_dict(), **state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._redraws, self._drawn, self._order = state["redraws"], state["drawn"], state["order"]
+        self._partitions = state.get("partitions", self._redraws)  # checkpoints of before have one count for both
         self._fill()
 
     def to(self, device: str | torch.device) -> PairedSource:
@@ -164,7 +168,7 @@ class PairedSource(FiniteSource):
             self._seeds = torch.randint(1 << 62, (self.count,), generator=generator)
 
     def _partition_generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(seed_for(self.seed, "partition", self._redraws))
+        return torch.Generator().manual_seed(seed_for(self.seed, "partition", self._partitions))
 
 
 def floating(real: Tensor) -> torch.dtype:
