@@ -14,7 +14,6 @@ from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.studies.engine.tables import Table
 
-
 FEW = 8
 """Rows below which the percentiles of resamples are no interval any more."""
 
