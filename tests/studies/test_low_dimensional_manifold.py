@@ -17,7 +17,7 @@ from manypaths.rules.alternating import Alternating
 from manypaths.studies.engine.conduct import conduct
 from manypaths.studies.engine.executor import InProcess
 from manypaths.studies.engine.tables import Table
-from manypaths.studies.low_dimensional_manifold import runs, study
+from manypaths.studies.low_dimensional_manifold import results, runs, study
 from manypaths.studies.low_dimensional_manifold.data import PART, PARTS, Manifold, agree
 from manypaths.studies.low_dimensional_manifold.results import REACHED, course_rises, setting_trains
 
@@ -238,20 +238,27 @@ def spectrum_rows(seeds, rng, right):
 
 def test_every_verdict_flips() -> None:
     claims, right, wrong = study.claims("laptop"), synthetic("laptop"), synthetic("laptop", right=False)
-    assert len(claims) == 4 + 2 + 8
+    assert len(claims) == 4 + 2 + 16
     assert {claim.name: claim.judge(right).ruling for claim in claims} == {claim.name: "holds" for claim in claims}
     assert {claim.negated().judge(right).ruling for claim in claims} == {"does not hold"}
     rulings = {claim.name: claim.judge(wrong).ruling for claim in claims}
     assert rulings == {claim.name: "does not hold" for claim in claims}
 
 
+def test_settings_are_counted_at_several_thresholds() -> None:
+    rows = results.thresholds(synthetic("laptop")).splitlines()
+    assert rows[0] == "| Frechet distance at most | NS-GAN | GAN-GP | DRAGAN-NS | WGAN-GP |"
+    assert rows[3] == "| 0.05 | 24 | 40 | 40 | 24 |", "the winners end at 0.01, the others do at three of five rates"
+
+
 def test_the_study(tmp_path) -> None:
     plan = study.study().at("smoke")
     found = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert found.state == "finished"
-    assert len(found.verdicts) == 14
+    assert len(found.verdicts) == 4 + 2 + 10
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert drawn == {"robustness.png", "spectrum.png", "dynamics.png"}
+    assert (tmp_path / "thresholds.md").read_text().count("\n") == 2 + len(results.OTHERS)
     again = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert [v.to_plain() for v in again.verdicts] == [v.to_plain() for v in found.verdicts]
 

@@ -137,7 +137,7 @@ def test_the_study(ended) -> None:
     plan, found, directory = ended
     assert found.state == "finished"
     rulings = {verdict.claim.name: verdict.ruling for verdict in found.verdicts}
-    assert len(rulings) == len(plan.claims) == 2 + 3 + 5 + 8
+    assert len(rulings) == len(plan.claims) == 2 + 3 + 5 + 10
     for name in ("NS-GAN, JSD", "NS-GAN, gradient", "smoothed JSD, descent"):
         assert rulings[f"P1.1 {name}"] == "holds"
     assert {path.name for path in (directory / "figures").iterdir()} == {"points.png", "trace.png", "gradients.png"}

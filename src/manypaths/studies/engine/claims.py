@@ -81,8 +81,6 @@ class Verdict:
     note: str = ""
 
     def to_plain(self) -> dict[str, Any]:
-        from manypaths.studies.engine.power import power
-
         estimate = {name: _number(value) for name, value in dataclasses.asdict(self.estimate).items()}
         return {
             **self.claim.registered(),
@@ -90,7 +88,6 @@ class Verdict:
             "interval": [estimate["low"], estimate["high"]],
             "verdict": self.ruling,
             "note": self.note,
-            "power": dataclasses.asdict(power(self.claim)),
             "n": self.claim.statistic.seeds,
         }
 
@@ -126,13 +123,16 @@ class Claim:
         statement = f"It is not so that: {self.statement}"
         return dataclasses.replace(self, statement=statement, expected=self.expected.negated())
 
-    def registered(self) -> dict[str, str]:
+    def registered(self) -> dict[str, Any]:
         """What is written down before the first cell runs."""
+        from manypaths.studies.engine.power import power
+
         return {
             "prediction": self.name,
             "statement": self.statement,
             "method": str(self.statistic),
             "rule": f"statistic {self.expected}",
+            "power": dataclasses.asdict(power(self)),
         }
 
 

@@ -37,7 +37,8 @@ def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
     verdicts = []
     for claim in plan.claims:
         verdict = claim.judge(table)
-        same = before.get(claim.name) == claim.registered()
+        known, now = before.get(claim.name, {}), claim.registered()
+        same = bool(known) and known.items() <= now.items()
         notes = (verdict.note, "" if same else "the claim was changed after the first cell ran")
         verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, "; ".join(filter(None, notes))))
     return verdicts

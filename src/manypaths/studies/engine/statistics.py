@@ -12,6 +12,8 @@ import numpy as np
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
+from manypaths.studies.engine.estimates import Estimate
+from manypaths.studies.engine.paired_shares import paired_interval
 from manypaths.studies.engine.tables import Table
 
 FEW = 8
@@ -20,15 +22,6 @@ FEW = 8
 
 class NotTested(Exception):
     """A statistic has nothing to be read from; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and the interval [low, high] that a claim's rule looks at."""
-
-    value: float
-    low: float
-    high: float
 
 
 def bootstrap_interval(
@@ -84,25 +77,6 @@ def binomial_interval(successes: int, n: int, *, level: float = 0.95) -> Estimat
     low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, n - successes + 1))
     high = 1.0 if successes == n else float(beta.ppf(1 - tail, successes + 1, n - successes))
     return Estimate(successes / n, low, high)
-
-
-def paired_interval(first: int, second: int, n: int, *, level: float = 0.95) -> Estimate:
-    """The difference of two shares over the same n trials, and its exact interval given the discordant pairs.
-
-    ``first`` trials succeed in the first arm alone, ``second`` in the second alone. Given m = first + second, ``first``
-    is binomial of m with some theta, and the difference is (2 theta - 1) m / n: the exact interval of theta, mapped. It
-    misses 0 where the exact test of McNemar (1947) rejects equality. Without discordant pairs theta may be anything,
-    and the difference is at most their share, of which the exact upper limit is taken.
-    """
-    discordant = first + second
-    if min(first, second) < 0 or discordant > n or n < 1:
-        raise InvalidValue(f"{first} and {second} discordant pairs of {n}: expected at most {n}, none negative")
-    if discordant == 0:
-        widest = binomial_interval(0, n, level=level).high
-        return Estimate(0.0, -widest, widest)
-    theta = binomial_interval(first, discordant, level=level)
-    low, high = ((2 * end - 1) * discordant / n for end in (theta.low, theta.high))
-    return Estimate((first - second) / n, low, high)
 
 
 class Statistic(ABC):
@@ -240,7 +214,7 @@ class PairedShares(Statistic):
         return self.n
 
     def __str__(self) -> str:
-        return f"paired over {self.n} {self.by}s, exact given the discordant ones (McNemar), {self.level:.0%}"
+        return f"paired over {self.n} {self.by}s, exact, {self.level:.0%}"
 
 
 def trials(table: Table, by: str, n: int) -> list[Table]:

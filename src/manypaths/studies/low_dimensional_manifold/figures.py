@@ -69,7 +69,7 @@ def draw_spectrum(table: Table) -> Any:
 
 
 def draw_dynamics(table: Table) -> Any:
-    """Left, the four arms (medians over runs); right, the spectra of one seed at the point reached without penalty."""
+    """Left, the four arms, medians over runs (dashed: the larger dimension); right, one seed's spectra."""
     switched, spectra = table.where(function="switched"), table.where(function="spectra")
     games = list(dict.fromkeys(switched["game"].tolist()))
     figure, panels = canvas(2, len(games), height=3.2)
@@ -77,10 +77,11 @@ def draw_dynamics(table: Table) -> Any:
         left, right = panels[2 * row : 2 * row + 2]
         runs = switched.where(game=game)
         for colour, (arm, title) in zip(COLOURS, ARM_TITLES.items(), strict=False):
-            rows = runs.where(arm=arm)
-            steps = np.unique(rows["step"])
-            middle = [np.median(rows["frechet"][rows["step"] == step]) for step in steps]
-            left.plot(steps, middle, color=colour, label=title)
+            for d, style in zip(np.unique(runs["d"]).tolist(), ("-", "--"), strict=False):
+                rows = runs.where(arm=arm, d=d)
+                steps = np.unique(rows["step"])
+                middle = [np.median(rows["frechet"][rows["step"] == step]) for step in steps]
+                left.plot(steps, middle, style, color=colour, linewidth=1.2, label=title if style == "-" else None)
         left.axvline(runs["switch"][0], color="#444444", linewidth=0.8, linestyle=":")
         left.set(yscale="log", title=TITLES[game], xlabel="steps of the generator", ylabel="Frechet distance")
         seed = spectra["seed"].min()

@@ -9,6 +9,7 @@ from manypaths.studies.engine.tables import Table
 TITLES = {"ns-gan": "NS-GAN", "gan-gp": "GAN-GP", "dragan-ns": "DRAGAN-NS", "wgan-gp": "WGAN-GP"}
 REACHED = 0.05
 """The Frechet distance, over the data's total variance, at which a model has arrived. A point mass is at 1."""
+OTHERS = (0.02, REACHED, 0.1, 0.2, 0.3)
 LAST = 0.9
 """A run's end is the mean over its marks after this share of its steps: it must arrive and stay."""
 
@@ -18,14 +19,27 @@ def end(run: Table) -> float:
     return float(run["frechet"][run["step"] > LAST * run["step"].max()].mean())
 
 
-def run_trains(run: Table) -> bool:
-    return end(run) <= REACHED
+def run_trains(run: Table, reached: float = REACHED) -> bool:
+    return end(run) <= reached
 
 
-def setting_trains(rows: Table) -> bool:
+def setting_trains(rows: Table, reached: float = REACHED) -> bool:
     """Whether most seeds of one game at one setting train."""
-    found = [run_trains(run) for _, run in rows.groups("seed")]
+    found = [run_trains(run, reached) for _, run in rows.groups("seed")]
     return 2 * sum(found) > len(found)
+
+
+def thresholds(table: Table) -> str:
+    """Markdown: at how many settings each game trains, by what is called training; the claims are about ``REACHED``."""
+    games, rows = table.where(function="robustness"), []
+    for reached in OTHERS:
+        counts = [
+            sum(setting_trains(runs, reached) for _, runs in games.where(game=game).groups("setting"))
+            for game in TITLES
+        ]
+        rows.append(f"| {reached:g} | " + " | ".join(map(str, counts)) + " |")
+    head = f"| Frechet distance at most | {' | '.join(TITLES.values())} |"
+    return "\n".join([head, "|---" * (len(TITLES) + 1) + "|", *rows]) + "\n"
 
 
 def course_rises(rows: Table, *, to_arrival: bool) -> tuple[float, float]:

@@ -82,13 +82,27 @@ def log_change(column: str) -> Callable[[Table], float]:
     return change
 
 
-def falls_where_divergences_rise(rows: Table) -> float:
-    """Among the intervals on the way in which an exact divergence rose, the share in which the field norm fell."""
-    path = way(rows)
-    rose = np.max([path[f"{name}_rose"][1:] for name in EXACT], axis=0, initial=0.0) > 0
-    if not reached(rows) or not rose.any():
-        return float("nan")
-    return float(np.mean(np.diff(path["field_norm"])[rose] < 0))
+def log_change_on_the_way(column: str) -> Callable[[Table], float]:
+    """log of the last value that was read until arrival over the first; NaN of a run that failed."""
+
+    def change(rows: Table) -> float:
+        values = way(rows)[column]
+        read = values[~np.isnan(values)]
+        if not reached(rows) or len(read) < 2:
+            return float("nan")
+        return float(np.log(max(read[-1], 1e-12) / max(read[0], 1e-12)))
+
+    return change
+
+
+def falls_on_the_way(column: str) -> Callable[[Table], float]:
+    """The share of intervals on the way in which it fell; NaN of a run that failed."""
+
+    def share(rows: Table) -> float:
+        path = way(rows)
+        return float(np.mean(np.diff(path[column]) < 0)) if reached(rows) and len(path) > 1 else float("nan")
+
+    return share
 
 
 def mean_of_numbers(values: np.ndarray) -> float:

@@ -222,10 +222,17 @@ def _rises(scale: str, d: int) -> Iterator[Claim]:
             SPREAD_OF_LOG,
             below(0.0),
         )
+        yield claim(
+            f"P1.8 {name}, on the way",
+            f"the {name} falls from the start of successful runs to their arrival (log of the ratio)",
+            results.log_change_on_the_way(column),
+            SPREAD_OF_LOG,
+            below(0.0),
+        )
     yield claim(
         "P1.8 while divergences rise",
-        "in most of the intervals in which a divergence rises the field norm falls",
-        results.falls_where_divergences_rise,
+        "on the way of successful runs, on which divergences rise, the field norm falls in most of the intervals",
+        results.falls_on_the_way("field_norm"),
         SPREAD_OF_SHARE,
         above(0.5),
     )
