@@ -68,8 +68,8 @@ def test_methods_are_the_recipes_at_the_settings_rates(data) -> None:
 TINY = replace(study.SIZES["smoke"], nets={"shallow": (2, 2)}, limit=16, budget=16)
 
 
-def warm_settings() -> dict:
-    setting = runs.settings(1)[0]
+def warm_settings(factor: float | None = None) -> dict:
+    setting = runs.settings(1)[0] if factor is None else runs.Setting(0, factor, 1.0)
     cold, second = (runs.recipe("svhn", "shallow", name, setting, TINY) for name in ("se-a", "ws-svre"))
     return {"recipe": cold.to_plain(), "warm": second.to_plain(), "stand_in": True}
 
@@ -90,6 +90,16 @@ def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> 
     again = Table(runs.warm(warm_settings(), tmp_path / "cell"))  # killed before its result was written
     for name in whole.names:
         assert again[name].tolist() == whole[name].tolist()
+
+
+def test_nothing_starts_warm_from_a_run_that_diverged(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr(Run, "draw_samples", lambda self: None)
+    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
+    found = Table(runs.warm(warm_settings(1e30), tmp_path / "cell"))
+    assert set(found["state"]) == {"diverged"}
+    assert set(found["method"]) == {"se-a", "ws-svre"}
+    assert not (tmp_path / "cell" / "ws-svre").exists()
 
 
 def test_a_method_without_a_score_is_a_row(tmp_path, monkeypatch) -> None:

@@ -102,12 +102,15 @@ def moment_ratios(name: str, other: str, player: str, marks: Sequence[float]) ->
 
 
 def middle_ratio(name: str, player: str) -> Callable[[Table], float]:
-    """The median over marks of Var(variance-reduced) / Var(mini-batch), both at the same point, in one seed."""
+    """The median over marks of Var(variance-reduced) / Var(mini-batch), both at the same point, in one seed.
+
+    Not a number where the run diverged.
+    """
 
     def middle(rows: Table) -> float:
-        ratios = arm(rows, name)[f"{player} ratio"]
-        measured = ratios[~np.isnan(ratios)]
-        return float(np.median(measured)) if len(measured) else math.nan
+        run = arm(rows, name)
+        measured = run[f"{player} ratio"][~np.isnan(run[f"{player} ratio"])]
+        return float(np.median(measured)) if len(measured) and run["state"][0] != "diverged" else math.nan
 
     return middle
 

@@ -171,13 +171,14 @@ def warm(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     cold, second = (_ready(settings[name], settings["stand_in"], directory) for name in ("recipe", "warm"))
     assert cold.evaluations is not None
     half, folder = cold.evaluations // 2, directory / "se-a"
-    first = _rows(train({"recipe": replace(cold, evaluations=half).to_plain()}, folder))
-    first = [row for row in first if row["evaluations"] <= half + _step(cold) and math.isfinite(row["score"])]
-    second = replace(second, start_from=str(folder / "run"), evaluations=cold.evaluations - half)
-    later = _rows(train({"recipe": second.to_plain()}, directory / "ws-svre"))
-    state = later[-1]["state"]
-    joined = [{**row, "state": state} for row in first]
-    joined += [{**row, "evaluations": row["evaluations"] + half} for row in later]
+    halfway = train({"recipe": replace(cold, evaluations=half).to_plain()}, folder)
+    joined = _rows(halfway)
+    if halfway["state"] != "diverged":  # else there is nowhere to go on from: the joined run has diverged, too
+        joined = [row for row in joined if row["evaluations"] <= half + _step(cold) and math.isfinite(row["score"])]
+        second = replace(second, start_from=str(folder / "run"), evaluations=cold.evaluations - half)
+        later = _rows(train({"recipe": second.to_plain()}, directory / "ws-svre"))
+        joined += [{**row, "evaluations": row["evaluations"] + half} for row in later]
+        joined = [{**row, "state": later[-1]["state"]} for row in joined]
     whole = _rows(train({"recipe": cold.to_plain()}, folder))
     named = [("se-a", row) for row in whole] + [("ws-svre", row) for row in joined]
     return _columns([{"method": method, **row} for method, row in named], cold)

@@ -120,13 +120,18 @@ def gain(arm: str, other: str) -> Callable[[Table], float]:
 
 
 def mean_ratio(arm: str, player: str | None = None) -> Callable[[Table], float]:
-    """A player's ratio, averaged over the run, of one seed; of the player with the larger one by default."""
+    """A player's ratio, averaged over the run, of one seed; of the player with the larger one by default.
+
+    Not a number where the run diverged, for what it would have come to is not known.
+    """
 
     def read(rows: Table) -> float:
         run = rows.where(arm=arm)
-        players = PLAYERS if player is None else (player,)
-        found = [run[f"ratio_{name}"].astype(float) for name in players]
-        return max(float(np.mean(ratios[~np.isnan(ratios)])) if len(ratios) else math.nan for ratios in found)
+        found = [run[f"ratio_{name}"].astype(float) for name in (PLAYERS if player is None else (player,))]
+        measured = [ratios[~np.isnan(ratios)] for ratios in found]
+        if run["state"][0] == "diverged" or not all(map(len, measured)):
+            return math.nan
+        return max(float(ratios.mean()) for ratios in measured)
 
     return read
 
