@@ -149,7 +149,8 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        state = _on(self.game.device, state)
+        device = self.game.device  # of all but the source's and torch's own: indices, Adam's counts stay where they are
+        state = {key: value if key in ("source", "bases") else _on(device, value) for key, value in state.items()}
         self.game.load_state_dict(state["game"])
         if "execution" in state:  # checkpoints of before have none
             self.game.execution.load_state_dict(state["execution"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -95,10 +95,15 @@ class Oracle(ABC):
             self.evaluations[name] += samples
 
     def state_dict(self) -> dict[str, Any]:
-        return {"evaluations": dict(self.evaluations), "draws": self.draws}
+        return {"evaluations": _copied(self.evaluations), "draws": self.draws}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.evaluations, self.draws = Counter(state["evaluations"]), state["draws"]
+        self.evaluations, self.draws = Counter(_copied(state["evaluations"])), state["draws"]
+
+
+def _copied(bill: Mapping[str, Any]) -> dict[str, Any]:
+    """A bill that ``count`` does not write into; that of a population's members is kept on the CPU."""
+    return {name: spent.clone().cpu() if isinstance(spent, Tensor) else spent for name, spent in bill.items()}
 
 
 _NOBODY = torch.zeros(1, dtype=torch.bool)

@@ -72,5 +72,6 @@ class Average(ABC):
         return {"count": self.count, "mean": self._mean}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.count = state["count"]
+        count = state["count"]
+        self.count = count.cpu() if isinstance(count, Tensor) else count
         self._mean = None if state["mean"] is None else clone(state["mean"])
