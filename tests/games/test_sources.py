@@ -12,6 +12,7 @@ from manypaths.games.paired import PairedSource
 from manypaths.games.pixels import to_float, to_uint8
 from manypaths.games.population_source import PopulationSource
 from manypaths.games.source import Source
+from manypaths.games.streams import LoaderSource
 from manypaths.randomness import counter_uniform
 
 IMAGES = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -134,6 +135,56 @@ def test_from_loader_draws_resumes_and_refuses() -> None:
         Source.from_loader(DataLoader(IMAGES, batch_size=8), latent=2)
     with pytest.raises(InvalidType, match="cannot be resumed"):
         Source.from_loader(loader(), latent=2).state_dict()
+
+
+def numbers() -> LoaderSource:
+    """0 .. 19 in shuffled batches of 4, five to an epoch."""
+    data = TensorDataset(torch.arange(20.0)[:, None])
+    generator = torch.Generator().manual_seed(0)
+    return LoaderSource(DataLoader(data, batch_size=4, drop_last=True, shuffle=True, generator=generator), latent=1)
+
+
+def drawn(source: LoaderSource, n: int) -> list[list[float]]:
+    return [[*sample.real.flatten().tolist(), *sample.latent.flatten().tolist()] for sample in each(source, n)]
+
+
+def each(source: LoaderSource, n: int) -> list[GanSample]:
+    return [source.sample(4) for _ in range(n)]
+
+
+@pytest.mark.parametrize("before", range(7))
+def test_a_rewound_loader_resumes_where_it_stands(before) -> None:
+    """Also where the epoch turns inside, batches were waiting before, and rewinds are nested."""
+    ahead = drawn(numbers(), before + 9)
+    source = numbers()
+    drawn(source, before)
+    for first, inner, second in ((3, 0, 0), (1, 6, 2), (0, 2, 4)):
+        with source.rewound():
+            assert drawn(source, first) == ahead[before:][:first]
+            with source.rewound():
+                assert drawn(source, inner) == ahead[before + first :][:inner]
+            assert drawn(source, second) == ahead[before + first :][:second]
+        state = source.state_dict()
+        for resumed in (numbers(), source):  # the latter has batches waiting, which belong to the past
+            resumed.load_state_dict(state)
+            assert resumed.state_dict()["position"] == state["position"]
+            with resumed.rewound():
+                assert drawn(resumed, 9) == ahead[before:]
+    assert drawn(source, 2) == ahead[before : before + 2], "some of those that wait"
+    resumed = numbers()
+    resumed.load_state_dict(source.state_dict())
+    assert drawn(resumed, 7) == drawn(source, 7) == ahead[before + 2 :]
+
+
+def test_a_loaders_batches_move_as_they_are_drawn() -> None:
+    data = TensorDataset(IMAGES, torch.arange(40))
+    source = Source.from_loader(DataLoader(data, batch_size=8, drop_last=True), latent=2)
+    assert {t.device.type for t in source.sample(8).tensors().values()} == {"cpu"}
+    assert isinstance(source, LoaderSource)
+    assert {t.device.type for t in source.to("meta").sample(8).tensors().values()} == {"meta"}
+    there = DataLoader(data, batch_size=8, drop_last=True, collate_fn=lambda items: torch.empty(8, 3, device="meta"))
+    sample = Source.from_loader(there, latent=2).sample(8)
+    assert sample.latent.device == sample.seed.device == sample.real.device == torch.device("meta")
 
 
 def test_a_flip_is_a_function_of_the_seed() -> None:
