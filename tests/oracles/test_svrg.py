@@ -8,12 +8,15 @@ import torch
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.paired import PairedSource
+from manypaths.games.population_source import PopulationSource
 from manypaths.games.source import FunctionSource, Index, IndexSource
 from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.oracles.cadence import Cadence
+from manypaths.oracles.full import Full
+from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.variance import Spread
@@ -265,3 +268,19 @@ def test_refusals() -> None:
         SVRG(source, batch=16, refresh="adaptive", probes=1)
     with pytest.raises(InvalidValue, match="not bound to a game"):
         SVRG(source, batch=16).draw()
+
+
+@pytest.mark.parametrize("make", [SVRG, SAGA, Full])
+def test_a_traversal_of_samples_is_refused_where_batches_are_drawn(make) -> None:
+    game, source = digits_gan("batch")
+    plain, _ = digits_gan("none")
+    own = PairedSource(source.real, latent=4, redraw="traversal")
+    for traversed, of, options in (
+        (own, game, {}),
+        (own, plain, {"summands": "batches"}),
+        (PopulationSource([source, own]), game, {}),
+    ):
+        with pytest.raises(InvalidValue, match="redraw is 'traversal', .* expected 'refresh' or 'never'"):
+            make(traversed, batch=16, **options).bind(of)
+    make(own, batch=16).bind(plain)
+    make(source, batch=16).bind(game)

@@ -32,8 +32,9 @@ class PairedSource(FiniteSource):
         latents: ``"paired"`` (finite) or ``"fresh"`` (infinite).
         redraw: when paired latents are drawn anew: inside a ``"refresh"`` of the snapshot, ``"never"``, or after each
             full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
-            biases the estimate and is here to be compared with. The partition into mini-batches is another one after
-            every refresh, so that no datum keeps its company for good.
+            biases the estimate and is here to be compared with (mini-batches of a partition traverse nothing: an
+            oracle whose summands they are refuses it). The partition into mini-batches is another one after every
+            refresh, so that no datum keeps its company for good.
         order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
         pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
             code, under a tanh generator).
@@ -65,6 +66,7 @@ class PairedSource(FiniteSource):
         self.flip = flip
         self.real, self.labels, self.latent = real, labels, latent
         self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
+        self.redraws_by_traversal = redraw == "traversal"
         self.count = len(real)
         self.size = self.count if latents == "paired" else None  # type: ignore[assignment]
         self._redraws, self._partitions, self._drawn = 0, 0, 0

@@ -53,6 +53,7 @@ class PopulationSource(Source):
             raise InvalidValue(f"the members' sources have sizes {sorted(map(str, sizes))}: expected one size")
         self.sources = tuple(sources)
         self.size = sources[0].size
+        self.redraws_by_traversal = any(source.redraws_by_traversal for source in sources)
         self._indices = all(type(source) is IndexSource for source in sources)
         self._alike = len({type(source) for source in sources}) == 1
         self._ahead = torch.empty(len(sources), 0, dtype=torch.int64)

@@ -27,6 +27,8 @@ class Source(ABC):
     """
 
     size: int | None = None
+    redraws_by_traversal: bool = False
+    """Whether it redraws by itself, after as many draws of single summands as there are."""
 
     @abstractmethod
     def sample(self, n: int) -> Sample:

@@ -119,10 +119,15 @@ def settle_summands(choice: Summands, game: Game, source: Source, batch: int) ->
     if not game.couples_samples and game.draws_noise(source.take(torch.arange(min(batch, source.size or batch)))):
         game.couples_samples = True
     if choice == "auto":
-        return "batches" if game.couples_samples else "samples"
+        choice = "batches" if game.couples_samples else "samples"
     if choice == "samples" and game.couples_samples:
         raise InvalidValue(
             "summands is 'samples', but this game couples the samples of a batch (BatchNorm, dropout, noise of "
             "its own or a batch-wide loss): expected 'batches' or 'auto'"
+        )
+    if choice == "batches" and source.redraws_by_traversal:
+        raise InvalidValue(
+            "redraw is 'traversal', which counts draws of samples, and the summands are the mini-batches of a fixed "
+            "partition: expected 'refresh' or 'never'"
         )
     return choice
