@@ -182,6 +182,9 @@ def test_celeba_runs_every_cell_on_drawn_pictures_where_it_is_absent(tmp_path, m
     assert set(table.where(function="play")["data"]) == {"image-folder"}
     assert {"sliced wasserstein", "ms-ssim", "wasserstein critic"} <= set(table.names)
     assert {path.name for path in (out / "figures").iterdir()} == {"spread.png", "settings.png"}
+    counts = [line.split(" | ") for line in (out / "thresholds.md").read_text().splitlines()]
+    assert counts[0][0] == "| quality at least"
+    assert [row[0] for row in counts[2:]] == ["| 0.25", "| 0.5", "| 0.75"]
     notes = {verdict.claim.name: verdict.note for verdict in found.verdicts}
     assert notes.pop("P1.7 ranking").startswith("not tested: no results of low-dimensional-manifold in ")
     assert set(notes.values()) == {""}

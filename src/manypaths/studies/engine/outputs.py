@@ -14,6 +14,7 @@ from manypaths.files import write_atomically
 from manypaths.studies.engine.base import Plan
 from manypaths.studies.engine.claims import Claim, Estimate, Verdict, undecided
 from manypaths.studies.engine.figures import house_style, png
+from manypaths.studies.engine.markdown import table
 from manypaths.studies.engine.power import power
 from manypaths.studies.engine.store import Store
 from manypaths.studies.engine.tables import Table
@@ -63,14 +64,14 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
 
 def markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """The same table for a document."""
-    rows = [SMOKE, ""] if scale == "smoke" else []
-    rows += ["| claim | statistic | expected | decided from | verdict |", "|---|---|---|---|---|"]
+    rows = []
     for verdict in verdicts:
         claim, note = verdict.claim, f" ({verdict.note})" if verdict.note else ""
         cells = [f"**{claim.name}** {claim.statement}", _text(verdict.estimate), str(claim.expected)]
         cells += [power(claim).reach, f"{verdict.ruling}{note}"]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
+        rows.append(cells)
+    remark = f"{SMOKE}\n\n" if scale == "smoke" else ""
+    return remark + table(["claim", "statistic", "expected", "decided from", "verdict"], rows)
 
 
 def show_verdicts(verdicts: Sequence[Verdict], scale: str, console: Console) -> None:

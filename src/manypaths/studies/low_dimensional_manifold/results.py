@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from manypaths.studies.engine import markdown
 from manypaths.studies.engine.tables import Table
 
 TITLES = {"ns-gan": "NS-GAN", "gan-gp": "GAN-GP", "dragan-ns": "DRAGAN-NS", "wgan-gp": "WGAN-GP"}
@@ -37,9 +38,8 @@ def thresholds(table: Table) -> str:
             sum(setting_trains(runs, reached) for _, runs in games.where(game=game).groups("setting"))
             for game in TITLES
         ]
-        rows.append(f"| {reached:g} | " + " | ".join(map(str, counts)) + " |")
-    head = f"| Frechet distance at most | {' | '.join(TITLES.values())} |"
-    return "\n".join([head, "|---" * (len(TITLES) + 1) + "|", *rows]) + "\n"
+        rows.append([f"{reached:g}", *counts])
+    return markdown.table(["Frechet distance at most", *TITLES.values()], rows)
 
 
 def course_rises(rows: Table, *, to_arrival: bool) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from manypaths.studies.engine import markdown
 from manypaths.studies.engine.statistics import NotTested
 from manypaths.studies.engine.store import Store
 from manypaths.studies.engine.tables import Table
@@ -18,6 +19,7 @@ REAL, MEAN = "real data", "mean image"
 """What a game could have generated: training images, or nothing but their mean."""
 TRAINS = 0.5
 """The quality from which a run trains."""
+OTHERS = (0.25, TRAINS, 0.75)
 DIVERSITY = "ms-ssim"
 SYNTHETIC = "low-dimensional-manifold"
 SYNTHETIC_VARIABLE = "MANYPATHS_SYNTHETIC"
@@ -41,9 +43,16 @@ def quality(rows: Table, game: str) -> float:
     return max(0.0, (found - mean) / (real - mean)) if real != mean else math.nan
 
 
-def trains(rows: Table, game: str) -> bool:
+def trains(rows: Table, game: str, least: float = TRAINS) -> bool:
     """Whether it comes at least half of the way from the mean image to real data."""
-    return quality(rows, game) >= TRAINS
+    return quality(rows, game) >= least
+
+
+def thresholds(table: Table) -> str:
+    """Markdown: at how many settings each game trains, by what is called training; the claims are about ``TRAINS``."""
+    places = [rows for (setting,), rows in table.groups("setting") if setting is not None]
+    rows = [[f"{least:g}", *(sum(trains(p, game, least) for p in places) for game in TITLES)] for least in OTHERS]
+    return markdown.table(["quality at least", *TITLES.values()], rows)
 
 
 def both_train(game: str, other: str) -> Callable[[Table], tuple[bool, bool]]:
