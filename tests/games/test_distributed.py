@@ -19,6 +19,8 @@ from manypaths import (
     Dragan,
     Extragradient,
     Full,
+    Game,
+    GanSample,
     MlpCritic,
     MlpGenerator,
     NonSaturating,
@@ -71,6 +73,26 @@ def trained(played, name: str) -> list[torch.Tensor]:
 NAMES = ("svre", "stored", "batch", "adam", "one")
 
 
+class Heads(nn.Module):
+    """Two heads, each for one sign of the first coordinate and skipped where no sample has it, and one unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.heads = nn.ModuleList([nn.Linear(2, 1, dtype=torch.float64) for _ in range(3)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        signs = [(head, (x[:, 0] > 0) == bool(k)) for k, head in enumerate(self.heads[:2])]
+        return torch.cat([head(x[chosen]).flatten() for head, chosen in signs if chosen.any()])
+
+
+def sorted_by_head() -> tuple[Game, GanSample]:
+    """Six samples of the first head, then four of the second."""
+    x = torch.tensor([[float(i - 6 + (i > 5)), float(i)] for i in range(10)], dtype=torch.float64)
+    played = Game.from_losses({"a": lambda sample, a: (a(sample.real) - 1).square().mean()}, {"a": Heads()})
+    return played, GanSample(x, x, torch.arange(10))
+
+
 def _work(rank: int, address: str, path: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
@@ -79,6 +101,8 @@ def _work(rank: int, address: str, path: str) -> None:
     sample = source().take(torch.arange(10))
     results["mean"] = [p for name, p in sorted(_flat(normalised.gradients(sample, moves_buffers=True)).items())]
     results["buffers"] = [b.clone() for b in normalised.buffers()]
+    heads, sample = sorted_by_head()
+    results["heads"] = Distributed(heads).gradients(sample)["a"]
     torch.save(results, f"{path}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -119,6 +143,17 @@ def test_under_batch_norm_each_process_normalises_its_own_share(two) -> None:
             assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)
         for a, b, found in zip(halves[0][1], halves[1][1], two[rank]["buffers"], strict=True):
             assert torch.allclose((a + b) / 2 if a.is_floating_point() else a, found, rtol=0.0, atol=1e-14)
+
+
+def test_a_weight_that_one_share_does_not_use_keeps_its_own_gradient(two) -> None:
+    alone, sample = sorted_by_head()
+    assert [g is None for g in alone.gradients(sample[:5])["a"]] == [False, False, True, True, True, True]
+    expected = alone.gradients(sample)["a"]
+    for rank in range(2):
+        found = two[rank]["heads"]
+        assert [g is None for g in found] == [g is None for g in expected] == [False] * 4 + [True] * 2
+        for mine, theirs in zip(expected[:4], found[:4], strict=True):
+            assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)
 
 
 def test_without_a_process_group() -> None:

@@ -111,10 +111,28 @@ class Distributed(Game):
         buffers = [b for b in self.buffers() if b.is_floating_point()] if self._moved else []
         self._moved = False
         losses = [part.losses[name].reshape(1) for name in part]
-        self._average([t for name in part for t in present(part[name])] + losses + buffers)
-        for name, loss in zip(part, losses, strict=True):
+        absent = {name: [i for i, g in enumerate(part[name]) if g is None] for name in part}
+        exists = [self._filled(name, part, absent[name]) for name in part]
+        self._average([t for name in part for t in present(part[name])] + losses + exists + buffers)
+        for name, loss, found in zip(part, losses, exists, strict=True):
             part.losses[name] = loss[0]
+            for i in absent[name]:  # whose own share used every weight reads nothing back, which would wait for the GPU
+                if not found[i] > 0:
+                    part[name][i] = None
         return part
+
+    def _filled(self, player: str, part: Gradients, absent: list[int]) -> Tensor:
+        """Which weights this process's share used, 1 or 0 each; the others get a gradient of zero.
+
+        Shares may use different weights (an expert that no sample of a share asks for), and every process must send
+        the same numbers in the same order.
+        """
+        exists = torch.ones(len(part[player]), dtype=part.losses[player].dtype, device=part.losses[player].device)
+        parameters = self.parameters(player) if absent else []
+        for i in absent:
+            exists[i] = 0.0
+            part[player][i] = torch.zeros_like(parameters[i])
+        return exists
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         return self.combine(self.partial_gradients(sample, names, moves_buffers=moves_buffers))
