@@ -116,6 +116,50 @@ def test_unlisted_buffers_are_saved() -> None:
     assert float(game.critic.hidden) == 0.0
 
 
+class Averaging(nn.Module):
+    """Divides by a running mean, which it moves in place or assigns anew."""
+
+    def __init__(self, scale: torch.Tensor, assigns: bool):
+        super().__init__()
+        self.layer, self.assigns = nn.Linear(2, 1, dtype=torch.float64), assigns
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = self.layer(x)
+        moved = 0.9 * self.scale + 0.1 * out.detach().abs().mean()
+        if self.assigns:
+            self.scale = moved
+        else:
+            self.scale.copy_(moved)
+        return out / moved
+
+
+@pytest.mark.parametrize("oracle", [Stochastic, SVRG])
+def test_assigned_buffers_are_put_back_like_those_moved_in_place(oracle) -> None:
+    found = []
+    for assigns in (False, True):
+        torch.manual_seed(0)
+        a, b = (Averaging(torch.ones((), dtype=torch.float64), assigns) for _ in range(2))
+        game = Game.from_losses(
+            {"a": lambda s, a, b: (a(s.real) * b(s.real)).mean(), "b": lambda s, a, b: -(a(s.real) * b(s.real)).mean()},
+            {"a": a, "b": b},
+            couples_samples=True,
+        )
+        bases = {name: torch.optim.SGD(game.parameters(name), lr=0.1) for name in game.players}
+        training = Training(game, oracle(small_source(), batch=8), Extragradient(), bases)
+        for _ in range(5):
+            training.step()
+        found.append([*game.buffers(), *(p.detach() for name in game.players for p in game.parameters(name))])
+    assert all(map(torch.equal, *found))
+
+
+def test_a_buffer_that_two_players_share_is_one() -> None:
+    scale = torch.ones((), dtype=torch.float64)
+    game = Game.from_losses({n: lambda s, **_: 0 for n in "ab"}, {n: Averaging(scale, False) for n in "ab"})
+    with game.unchanging():
+        assert [b is scale for b in game.buffers()] == [True]
+
+
 class Conditional(nn.Module):
     def __init__(self, inputs, outputs):
         super().__init__()

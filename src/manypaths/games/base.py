@@ -69,7 +69,8 @@ class Game(ABC):
 
     def buffers(self) -> list[Tensor]:
         """Hidden forward state of all players: BatchNorm statistics, spectral-norm vectors."""
-        return self._listed(0, lambda: [b for module in self.players.values() for b in module.buffers()])
+        places = self._listed(0, lambda: _buffer_places(self.players.values()))
+        return [owner[name] for owner, name in places]
 
     _lists: dict[str | int, list[Any]] | None = None
 
@@ -258,6 +259,21 @@ class Game(ABC):
 
 
 _UNLISTED = "unlisted:"
+
+
+def _buffer_places(modules: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:
+    """Where the modules keep their buffers, a shared one once.
+
+    Not the tensors themselves: ``self.scale = 0.9 * self.scale + ...`` in a forward pass puts another one there.
+    """
+    seen: set[int] = set()
+    found: list[tuple[dict[str, Any], str]] = []
+    for module in dict.fromkeys(part for module in modules for part in module.modules()):
+        for name, buffer in module._buffers.items():
+            if buffer is not None and id(buffer) not in seen:
+                seen.add(id(buffer))
+                found.append((module._buffers, name))
+    return found
 
 
 def _seed_of(sample: Any) -> int:
