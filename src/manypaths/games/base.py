@@ -17,6 +17,7 @@ from manypaths.games.execution import Execution
 from manypaths.games.noise import seeded
 from manypaths.games.sample import Sample
 from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
+from manypaths.randomness import seed_for
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:
@@ -261,14 +262,14 @@ class Game(ABC):
 _UNLISTED = "unlisted:"
 
 
-def _buffer_places(modules: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:
-    """Where the modules keep their buffers, a shared one once.
+def _buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:
+    """Where the players keep their buffers, a shared one once.
 
     Not the tensors themselves: ``self.scale = 0.9 * self.scale + ...`` in a forward pass puts another one there.
     """
     seen: set[int] = set()
     found: list[tuple[dict[str, Any], str]] = []
-    for module in dict.fromkeys(part for module in modules for part in module.modules()):
+    for module in dict.fromkeys(part for player in players for part in player.modules()):
         for name, buffer in module._buffers.items():
             if buffer is not None and id(buffer) not in seen:
                 seen.add(id(buffer))
@@ -277,11 +278,26 @@ def _buffer_places(modules: Iterable[nn.Module]) -> list[tuple[dict[str, Any], s
 
 
 def _seed_of(sample: Any) -> int:
-    """A number that is a function of the sample's contents."""
+    """A number that is a function of the sample's contents; 0 where there is no tensor in it."""
     seeds = getattr(sample, "seed", None)
-    if seeds is None and isinstance(sample, Sample):
-        seeds = torch.stack([t.detach().double().sum() for t in sample.tensors().values()]).view(torch.int64)
-    return 0 if seeds is None else int(seeds.sum()) & ((1 << 62) - 1)
+    if seeds is not None:
+        return int(seeds.sum()) & ((1 << 62) - 1)
+    sums = [t.detach().double().sum() for t in _tensors(sample)]
+    if not sums:
+        return 0
+    # hashed: on a CPU only the lowest 32 bits of a seed count, and those of a sum of float32 are mostly zeros
+    bits = torch.stack([s.to(sums[0].device) for s in sums]).view(torch.int64)
+    return seed_for(0, "sample", *bits.tolist())
+
+
+def _tensors(sample: Any) -> Iterator[Tensor]:
+    """The tensors of a sample, or of any nesting of tuples, lists and mappings."""
+    if isinstance(sample, Tensor):
+        yield sample
+    elif isinstance(sample, (Sample, Mapping, tuple, list)):
+        parts = sample.tensors() if isinstance(sample, Sample) else sample
+        for part in parts.values() if isinstance(parts, Mapping) else parts:
+            yield from _tensors(part)
 
 
 def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> list[Tensor | None]:
