@@ -15,7 +15,7 @@ from manypaths.games.vectors import flat
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
-from manypaths.oracles.full import Full
+from manypaths.oracles.full import Full, full_gradient
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.extragradient import Extragradient
@@ -91,6 +91,47 @@ def test_noise_of_any_kind_repeats_and_couples_the_samples() -> None:
     before = torch.get_rng_state()
     game.gradients(source.sample(8))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_players_noise_does_not_depend_on_who_else_is_asked() -> None:
+    weights = {name: nn.Linear(1, 1, bias=False, dtype=torch.float64) for name in "abc"}
+    noisy = {name: lambda s, name=name, **players: (players[name].weight * torch.rand(())).sum() for name in "ab"}
+    game = Game.from_losses({**noisy, "c": lambda s, a, b, c: c.weight.sum()}, weights)
+    sample = Index(torch.arange(4))
+    together = game.gradients(sample)
+    assert float(together["a"][0]) == float(together["b"][0]) != 1.0
+    for name in game.players:
+        assert torch.equal(game.gradients(sample, (name,))[name][0], together[name][0])
+    for names, drawn in ((("a", "c"), True), (("c", "a"), True), (("c",), False)):  # who draws last does not matter
+        with game.repeating(sample) as drew:
+            game.losses(sample, names)
+            assert drew() is drawn
+
+
+def test_svrg_is_exact_for_one_player_of_a_game_with_dropout() -> None:
+    torch.manual_seed(0)
+    nets = {n: nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)).double() for n in "ab"}
+    game = Game.from_losses(
+        {n: lambda s, a, b, k=k: k * (a(s.real) * b(s.real)).mean() for n, k in {"a": 1, "b": -1}.items()}, nets
+    )
+    oracle = SVRG(small_source(), batch=8)
+    oracle.bind(game)
+    oracle.take_snapshot(game)
+    game.move_to({n: [w + 0.1 for w in ws] for n, ws in game.point().items()})
+    exact, _ = full_gradient(game, (oracle.source.take(i) for i in oracle.source.partition(8)), equal=True)
+    mean = sum(p * flat(oracle(game, sample, ("b",))) for p, sample in oracle.outcomes())
+    assert torch.allclose(mean, flat(exact.only(("b",))), rtol=0.0, atol=1e-14)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (x, "text"), lambda x: [None, {"x": x}]])
+def test_noise_is_a_function_of_plain_tensors_too(wrap) -> None:
+    game = Game.from_losses({"a": lambda s, a: a.weight.sum() * torch.rand(())}, {"a": nn.Linear(1, 1, bias=False)})
+    noise = lambda sample: float(game.gradients(sample)["a"][0])  # noqa: E731
+    batches = [torch.full((2, 1), float(i)) for i in range(4)]
+    assert len({noise(wrap(x)) for x in batches}) == 4
+    assert noise(wrap(batches[1])) == noise(wrap(batches[1].clone())) == noise(batches[1])
+    torch.manual_seed(0)
+    assert noise(range(4)) == noise(wrap(None)) == float(torch.rand(())), "no tensor: seed 0"
 
 
 def test_separate_moments_do_not_survive_loading() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.noise import each_from_here
 from manypaths.games.twins import twin_modules
 from manypaths.games.vectors import Point
 
 
 class FromLosses(Game):
-    """``Game.from_losses``."""
+    """``Game.from_losses``.
+
+    Every loss sees the same noise from torch's global generator, whichever other players are asked with it.
+    """
 
     def __init__(
         self,
@@ -32,7 +37,8 @@ class FromLosses(Game):
         self.couples_samples = found if couples_samples is None else couples_samples
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
-        return {name: self._losses[name](sample, **self.players) for name in players}
+        calls = [partial(self._losses[name], sample, **self.players) for name in players]
+        return dict(zip(players, each_from_here(calls, self.device), strict=True))
 
     def twin(self, point: Point, buffers: Sequence[Tensor]) -> FromLosses:
         twin = twin_modules(self, point, buffers)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -18,8 +21,32 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: any(not torch.equal(g.get_state(), _fresh(seed, g.device)) for g in generators)
     finally:
-        for generator, state in zip(generators, saved, strict=True):
-            generator.set_state(state)
+        _set(generators, saved)
+
+
+def each_from_here(calls: Iterable[Callable[[], T]], device: torch.device) -> list[T]:
+    """What the calls return, each begun where torch's own generators stand now: none sees what another drew.
+
+    The generators are left where the last call that drew anything left them, so that ``seeded`` still tells.
+    """
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        return [call() for call in calls]  # generators have no state then, and what draws is not captured
+    generators, found = _global_generators(device), []
+    start = end = [generator.get_state() for generator in generators]
+    for call in calls:
+        found.append(call())
+        now = [generator.get_state() for generator in generators]
+        if not all(map(torch.equal, now, start)):
+            end = now
+            _set(generators, start)
+    if end is not start:
+        _set(generators, end)
+    return found
+
+
+def _set(generators: list[torch.Generator], states: list[torch.Tensor]) -> None:
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
 
 
 def _fresh(seed: int, device: torch.device) -> torch.Tensor:
