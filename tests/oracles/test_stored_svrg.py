@@ -258,6 +258,18 @@ def test_rows_have_the_layout_of_the_weights() -> None:
                 assert row.stride() == p.stride()
 
 
+def test_a_row_without_a_gradient_is_zero_whatever_an_older_table_had_there() -> None:
+    a = torch.nn.ParameterList([torch.ones(1), torch.ones(2)])
+    table = GradientTable(Game.from_losses({"a": lambda s, a: a[0].sum()}, {"a": a}), 2, "game")
+    for number in range(2):
+        table.write("a", number, [torch.ones(1), torch.ones(2)])
+    table.forget()
+    table.write("a", 0, [torch.full((1,), 3.0), None])
+    assert table.read("a", 0)[1] is None
+    table.write("a", 1, [None, torch.full((2,), 5.0)])
+    assert [row.tolist() for k in range(2) for row in table.read("a", k)] == [[3.0], [0.0, 0.0], [0.0], [5.0, 5.0]]
+
+
 def test_what_is_stored_is_said() -> None:
     game, source = gan("none", torch.float32)
     sizes = [sum(p.numel() for p in game.parameters(name)) for name in game.players]

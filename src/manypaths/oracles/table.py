@@ -52,25 +52,22 @@ class GradientTable:
     def write(self, player: str, number: int, gradients: Sequence[Tensor | None]) -> None:
         """Replace a row."""
         self._exists[player] = [e or g is not None for e, g in zip(self._exists[player], gradients, strict=True)]
-        pairs = [
-            (view, g)
-            for view, g in zip(self.views(player, self.rows[player][number]), gradients, strict=True)
-            if view is not None
-        ]
-        for view, g in pairs:
-            if g is None:
-                view.zero_()
-        if found := [(view, g) for view, g in pairs if g is not None]:
-            torch._foreach_copy_([view for view, _ in found], [g for _, g in found], non_blocking=True)
+        pairs = list(zip(self._pieces(player, self.rows[player][number]), gradients, strict=True))
+        for piece, g in pairs:
+            if g is None:  # also where no row has one yet: a later row's would uncover what an older table had here
+                piece.zero_()
+        if found := [(piece, g) for piece, g in pairs if g is not None]:
+            torch._foreach_copy_([piece for piece, _ in found], [g for _, g in found], non_blocking=True)
 
     def views(self, player: str, row: Tensor) -> list[Tensor | None]:
         """A vector (P,) as tensors of the parameters' shapes."""
+        pieces = self._pieces(player, row)
+        return [piece if exists else None for piece, exists in zip(pieces, self._exists[player], strict=True)]
+
+    def _pieces(self, player: str, row: Tensor) -> list[Tensor]:
         forms = self._forms[player]
         pieces = row.split([numel for numel, _, _ in forms])
-        return [
-            piece.as_strided(shape, stride) if exists else None
-            for piece, (_, shape, stride), exists in zip(pieces, forms, self._exists[player], strict=True)
-        ]
+        return [piece.as_strided(shape, stride) for piece, (_, shape, stride) in zip(pieces, forms, strict=True)]
 
 
 def gib_per_row(game: Game, storage: Storage) -> float:
