@@ -15,6 +15,7 @@ from manypaths import (
     SVRG,
     Adversarial,
     Alternating,
+    Consensus,
     Distributed,
     Dragan,
     Extragradient,
@@ -30,6 +31,7 @@ from manypaths import (
     Uniform,
 )
 from manypaths.errors import InvalidType
+from manypaths.testing.audit_checks import Subject
 
 STEPS = 20
 
@@ -159,3 +161,16 @@ def test_a_weight_that_one_share_does_not_use_keeps_its_own_gradient(two) -> Non
 def test_without_a_process_group() -> None:
     with pytest.raises(InvalidType, match="there is no process group: start with torchrun"):
         Distributed(game())
+
+
+def test_what_is_refused_of_a_game_is_refused_of_a_distributed_one(tmp_path) -> None:
+    played = game()
+    played.critic.layers.insert(1, nn.LayerNorm(8, dtype=torch.float64))
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        shared = Distributed(played)
+        with pytest.raises(InvalidType, match="Consensus takes third derivatives of LayerNorm .* under Dragan"):
+            Consensus(Stochastic(source(), batch=4)).bind(shared)
+        assert Subject(shared, None).gan is shared.unwrapped is played.unwrapped is played
+    finally:
+        dist.destroy_process_group()

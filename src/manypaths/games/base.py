@@ -14,10 +14,8 @@ from torch.nn.utils import parametrize
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
-from manypaths.games.noise import seeded
-from manypaths.games.sample import Sample
+from manypaths.games.noise import seed_of, seeded
 from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
-from manypaths.randomness import seed_for
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:
@@ -61,6 +59,11 @@ class Game(ABC):
         from manypaths.games.from_losses import FromLosses
 
         return FromLosses(losses, players, couples_samples)
+
+    @property
+    def unwrapped(self) -> Game:
+        """The game that is played, where this one only says by whom it is evaluated (``Distributed``)."""
+        return self
 
     # ---- derived -------------------------------------------------------------------------------------------------
 
@@ -238,7 +241,7 @@ class Game(ABC):
 
         Yields whether any noise was drawn so far.
         """
-        with seeded(_seed_of(sample), self.device) as drew, parametrize.cached(), torch.enable_grad():
+        with seeded(seed_of(sample), self.device) as drew, parametrize.cached(), torch.enable_grad():
             yield drew
 
     def state_dict(self) -> dict[str, Any]:
@@ -275,29 +278,6 @@ def _buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], s
                 seen.add(id(buffer))
                 found.append((module._buffers, name))
     return found
-
-
-def _seed_of(sample: Any) -> int:
-    """A number that is a function of the sample's contents; 0 where there is no tensor in it."""
-    seeds = getattr(sample, "seed", None)
-    if seeds is not None:
-        return int(seeds.sum()) & ((1 << 62) - 1)
-    sums = [t.detach().double().sum() for t in _tensors(sample)]
-    if not sums:
-        return 0
-    # hashed: on a CPU only the lowest 32 bits of a seed count, and those of a sum of float32 are mostly zeros
-    bits = torch.stack([s.to(sums[0].device) for s in sums]).view(torch.int64)
-    return seed_for(0, "sample", *bits.tolist())
-
-
-def _tensors(sample: Any) -> Iterator[Tensor]:
-    """The tensors of a sample, or of any nesting of tuples, lists and mappings."""
-    if isinstance(sample, Tensor):
-        yield sample
-    elif isinstance(sample, (Sample, Mapping, tuple, list)):
-        parts = sample.tensors() if isinstance(sample, Sample) else sample
-        for part in parts.values() if isinstance(parts, Mapping) else parts:
-            yield from _tensors(part)
 
 
 def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> list[Tensor | None]:

@@ -57,6 +57,10 @@ class Distributed(Game):
         return getattr(self.game, name)
 
     @property
+    def unwrapped(self) -> Game:
+        return self.game.unwrapped
+
+    @property
     def couples_samples(self) -> bool:  # type: ignore[override]
         return self.game.couples_samples
 

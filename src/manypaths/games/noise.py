@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+
+from manypaths.games.sample import Sample
+from manypaths.randomness import seed_for
 
 T = TypeVar("T")
+
+
+def seed_of(sample: Any) -> int:
+    """A number that is a function of the sample's contents; 0 where there is no tensor in it."""
+    seeds = getattr(sample, "seed", None)
+    if seeds is not None:
+        return int(seeds.sum()) & ((1 << 62) - 1)
+    sums = [t.detach().double().sum() for t in _tensors(sample)]
+    if not sums:
+        return 0
+    # hashed: on a CPU only the lowest 32 bits of a seed count, and those of a sum of float32 are mostly zeros
+    bits = torch.stack([s.to(sums[0].device) for s in sums]).view(torch.int64)
+    return seed_for(0, "sample", *bits.tolist())
+
+
+def _tensors(sample: Any) -> Iterator[Tensor]:
+    """The tensors of a sample, or of any nesting of tuples, lists and mappings."""
+    if isinstance(sample, Tensor):
+        yield sample
+    elif isinstance(sample, (Sample, Mapping, tuple, list)):
+        parts = sample.tensors() if isinstance(sample, Sample) else sample
+        for part in parts.values() if isinstance(parts, Mapping) else parts:
+            yield from _tensors(part)
 
 
 @contextlib.contextmanager

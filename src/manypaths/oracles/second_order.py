@@ -108,6 +108,7 @@ _WRONG_THRICE = (nn.modules.batchnorm._NormBase, nn.LayerNorm)
 
 def _refuse_third_derivatives(game: Game, owner: str) -> None:
     """A penalty on the critic's gradient is a derivative already; the field's Jacobian needs two more."""
+    game = game.unwrapped
     if not isinstance(game, Adversarial):
         return
     penalties = [type(p).__name__ for p in game.penalties if p.per_sample]

@@ -52,7 +52,8 @@ class Subject:
 
     @property
     def gan(self) -> Adversarial | None:
-        return self.game if isinstance(self.game, Adversarial) else None
+        game = self.game.unwrapped
+        return game if isinstance(game, Adversarial) else None
 
 
 def evaluates(subject: Subject) -> Iterator[Finding]:
