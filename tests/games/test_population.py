@@ -237,6 +237,51 @@ def test_what_is_refused() -> None:
         noisy.gradients(source.sample(4))
 
 
+class Scaled(nn.Module):
+    def __init__(self, scale: float = 1.0, frozen: bool = False):
+        super().__init__()
+        self.layer, self.scale = nn.Linear(2, 1), scale
+        self.layer.bias.requires_grad_(not frozen)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * self.layer(x)
+
+
+def from_losses(module: nn.Module, factor: float = 1.0, *, default: float = 1.0, through: bool = False) -> Game:
+    """One player that squares its output, with a captured number, a default, and the module captured or given."""
+    inner = lambda s, a, default=default: factor * default * (module if through else a)(s.real).square().mean()  # noqa: E731
+    return Game.from_losses({"a": lambda s, a: inner(s, a)}, {"a": module})
+
+
+def test_constants_frozen_weights_and_losses_keep_members_apart() -> None:
+    def said(games: list[Game]) -> str:
+        with pytest.raises(InputError, match="member 1 has .* than member 0") as error:
+            Population(games)
+        return str(error.value).partition(" than ")[0].removeprefix("member 1 has ")
+
+    assert said([from_losses(Scaled()), from_losses(Scaled(frozen=True))]) == "another a"
+    nested = [from_losses(nn.Sequential(Scaled(scale))) for scale in (1.0, 2.0)]
+    assert said(nested) == "another a.0.scale"
+    assert said([from_losses(Scaled()), from_losses(Scaled().eval())]) == "another a.training"
+    assert said([from_losses(Scaled()), from_losses(Scaled(), 2.0)]) == "another loss of a"
+    assert said([from_losses(Scaled()), from_losses(Scaled(), default=2.0)]) == "another loss of a"
+    other = Game.from_losses({"a": lambda s, a: a(s.real).mean()}, {"a": Scaled()})
+    assert said([from_losses(Scaled()), other]) == "another loss of a"
+    more = Game.from_losses({n: lambda s, **_: 0 for n in "ab"}, {n: Scaled() for n in "ab"})
+    assert said([from_losses(Scaled()), more]) == "other players"
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_a_stack_from_losses_gives_each_member_its_own_gradient(through: bool) -> None:
+    games = [from_losses(Scaled(2.0).double(), 3.0, through=through) for _ in range(3)]
+    sample = PopulationSource.of(data, 3).sample(4)
+    stacked = Population(games).gradients(sample)["a"]
+    for i, game in enumerate(games):
+        alone = game.gradients(data(i).sample(4))["a"]
+        for row, own in zip(stacked, alone, strict=True):
+            assert torch.allclose(row[i], own, rtol=0.0, atol=1e-14)
+
+
 @pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm], ids=["current", "hook"])
 def test_spectral_norm_is_refused_at_construction(norm) -> None:
     inner, whole = gan(0), gan(1)

@@ -32,17 +32,17 @@ class FromLosses(Game):
         for name, module in players.items():
             if not isinstance(module, nn.Module):
                 raise InvalidType(f"player {name!r} is {module!r}: expected a torch.nn.Module")
-        self.players, self._losses = dict(players), dict(losses)
+        self.players, self.functions = dict(players), dict(losses)
         found = any(batch_coupling_layers(m) for m in players.values())
         self.couples_samples = found if couples_samples is None else couples_samples
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
-        calls = [partial(self._losses[name], sample, **self.players) for name in players]
+        calls = [partial(self.functions[name], sample, **self.players) for name in players]
         return dict(zip(players, each_from_here(calls, self.device), strict=True))
 
     def twin(self, point: Point, buffers: Sequence[Tensor]) -> FromLosses:
         twin = twin_modules(self, point, buffers)
         players = {name: twin(module) for name, module in self.players.items()}
-        made = FromLosses(self._losses, players, self.couples_samples)
+        made = FromLosses(self.functions, players, self.couples_samples)
         made.execution = self.execution
         return made
