@@ -84,6 +84,15 @@ def test_bases_must_match_the_players() -> None:
         Training(game, Full(IndexSource(1), batch=1), Simultaneous(), sgd(other))
     with pytest.raises(InvalidType, match="expected a torch.optim.Optimizer"):
         Bases({"x": 3})
+    nets = {name: torch.nn.Linear(2, 3) for name in "xyz"}
+    nets["z"].weight = nets["x"].weight
+    shared = Game.from_losses({name: lambda s, x, y, z: z(x(s)).sum() for name in nets}, nets)
+    with pytest.raises(
+        InvalidType, match=r"'x' and 'z' share a weight of shape \(3, 2\): expected weights of their own"
+    ):
+        Training(shared, Full(IndexSource(1), batch=1), Simultaneous(), sgd(shared))
+    nets["z"].weight.requires_grad_(False)
+    Bases(sgd(shared)).check(shared)
 
 
 @pytest.mark.parametrize("of", ["iterate", "half"])

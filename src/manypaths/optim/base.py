@@ -77,6 +77,14 @@ class Bases(Mapping[str, Optimizer]):
             raise InvalidValue(
                 f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
             )
+        owners: dict[int, str] = {}
+        for name in game.players:
+            for parameter in game.parameters(name):
+                if (owner := owners.setdefault(id(parameter), name)) != name:
+                    raise InvalidType(
+                        f"{owner!r} and {name!r} share a weight of shape {tuple(parameter.shape)}: expected weights of "
+                        "their own, for a player minimises its loss over its weights alone"
+                    )
         for name, optimizer in self.items():
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             if not {id(p) for p in game.parameters(name)} <= held:
@@ -161,7 +169,7 @@ def clip_members_(parameters: Sequence[Tensor], limit: float) -> None:
     """Scale every member's gradient to a 2-norm of at most ``limit``: torch's ``clip_grad_norm_``, row by row."""
     gradients = present(p.grad for p in parameters)
     if gradients:
-        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+        squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0)
         scale = (limit / (squares.sqrt() + 1e-6)).clamp_(max=1.0)
         for gradient in gradients:
             gradient.mul_(rows(scale, gradient))
