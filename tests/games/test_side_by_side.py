@@ -18,6 +18,8 @@ from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
 from manypaths.models.mlp import MlpCritic, MlpGenerator
+from manypaths.objectives.base import Objective
+from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.base import Bases
 from manypaths.oracles.full import full_gradient
@@ -107,6 +109,32 @@ def test_games_that_have_no_lanes_are_found_out(critic: type[nn.Module]) -> None
         moved = game.gradients(sample)
     assert torch.equal(flat(then), flat(moved))
     assert torch.equal(flat(now), flat(game.gradients(sample)))
+
+
+class Encoding(Adversarial):
+    """A third player guesses the latent from what was generated."""
+
+    def __init__(self, encoder: nn.Module, objective: Objective):
+        super().__init__(MlpGenerator(latent=2, hidden=(16,)), MlpCritic(hidden=(16,)), objective=objective)
+        self.encoder = encoder
+        self.players = {**self.players, "encoder": encoder}
+
+    def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        losses = super().losses(sample, tuple(name for name in players if name != "encoder"))
+        if "encoder" in players:
+            guess = self.encoder(self.generator(sample.latent).detach())
+            losses["encoder"] = (guess - sample.latent).square().mean()
+        return losses
+
+
+@pytest.mark.parametrize("objective", [NonSaturating(), Minimax()])
+def test_a_game_with_a_third_player_has_lanes(objective: Objective) -> None:
+    game = Encoding(nn.Linear(2, 2), objective)
+    sample = PairedSource(torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), latent=2).sample(8)
+    assert SideBySide.of(game)._tried(sample)
+    together = game.gradients(sample)
+    for name in game.players:
+        torch.testing.assert_close(together[name], game.gradients(sample, (name,))[name], rtol=0.0, atol=1e-6)
 
 
 def test_from_losses_has_lanes_and_the_lanes_follow_the_callers_autocast() -> None:

@@ -105,7 +105,7 @@ class Adversarial(Game):
         return super().evaluation(sample, names, moves_buffers)
 
     def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
-        if not self._turns or len(names) < 2 or self.second_order:
+        if not self._turns or set(names) != {"critic", "generator"} or self.second_order:
             return super().differentiated(losses, names)
         # Penalties see detached fakes: all that the critic's loss says to the generator is the objective's.
         critic, generator = self.parameters("critic"), self.parameters("generator")
@@ -129,8 +129,9 @@ class Adversarial(Game):
     def twin(self, point: Point, buffers: Sequence[Tensor]) -> Adversarial:
         twin, twins = copy.copy(self), twin_modules(self, point, buffers)
         twin._lists = None
-        twin.generator, twin.critic = twins(self.generator), twins(self.critic)
-        twin.players = {"critic": twin.critic, "generator": twin.generator}
+        twin.players = {name: twins(module) for name, module in self.players.items()}
+        played = {id(module) for module in self.players.values()}
+        vars(twin).update({name: twins(part) for name, part in vars(self).items() if id(part) in played})
         return twin
 
     @torch.no_grad()
