@@ -36,6 +36,7 @@ from manypaths.games.members import groups
 from manypaths.games.population import Population
 from manypaths.games.population_source import PopulationSource
 from manypaths.games.vectors import flat
+from manypaths.metrics.field_norm import member_field_norms
 from manypaths.randomness import generator_for
 
 MEMBERS = 4
@@ -280,6 +281,21 @@ def test_a_stack_from_losses_gives_each_member_its_own_gradient(through: bool) -
         alone = game.gradients(data(i).sample(4))["a"]
         for row, own in zip(stacked, alone, strict=True):
             assert torch.allclose(row[i], own, rtol=0.0, atol=1e-14)
+
+
+def test_members_whose_weights_are_single_numbers() -> None:
+    def game(start: float) -> Game:
+        a = nn.ParameterDict({"w": nn.Parameter(torch.tensor(start, dtype=torch.float64))})
+        return Game.from_losses({"a": lambda s, a: a["w"].square() / 2}, {"a": a})
+
+    population = Population([game(start) for start in (0.5, 4.0, float("inf"))])
+    assert population.finite().tolist() == [True, True, False]
+    sample = PopulationSource.of(data, 3).sample(2)
+    assert torch.equal(member_field_norms(population, sample)[:2], torch.tensor([0.5, 4.0], dtype=torch.float64))
+    bases = Bases({"a": torch.optim.SGD(population.parameters("a"), lr=1.0)}, clip=1.0)
+    bases.apply(population, population.gradients(sample))
+    (moved,) = population.parameters("a")
+    assert torch.allclose(moved[:2], torch.tensor([0.0, 3.0], dtype=torch.float64), rtol=0.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm], ids=["current", "hook"])

@@ -104,7 +104,7 @@ class Population(Game):
         whole = torch.ones(len(self), dtype=torch.bool)
         for name in self.players:
             for p in self.parameters(name):
-                whole &= torch.isfinite(p.detach().flatten(1)).all(1).cpu()
+                whole &= torch.isfinite(p.detach().reshape(len(p), -1)).all(1).cpu()
         return whole
 
     @contextlib.contextmanager

@@ -37,5 +37,5 @@ def mean_field(game: Game, samples: Sample | Iterable[Sample], players: Iterable
 def member_field_norms(population: Population, sample: Sample) -> Tensor:
     """||F(w)||_2 of every member of a population on one sample, (m,), over all players."""
     found = population.gradients(sample)
-    squares = [g.double().flatten(1).square().sum(1) for part in found.values() for g in part if g is not None]
+    squares = [g.double().reshape(len(g), -1).square().sum(1) for part in found.values() for g in part if g is not None]
     return torch.stack(squares).sum(0).sqrt()
