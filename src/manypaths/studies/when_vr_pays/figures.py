@@ -89,7 +89,7 @@ def draw_races(table: Table) -> Any:
             if ARMS[arm].reduces:
                 under.plot(*_course(own, "ratio"), color=colour, linewidth=1.2)
         above.set(yscale="log", title=title, ylabel="score" if not column else None)
-        under.set(yscale="log", xlabel="per-sample gradients")
+        under.set(ylim=(0, None), xlabel="per-sample gradients")  # 0 where the snapshot has just been taken
         under.axhline(1.0, color="#444444", linewidth=0.8)
         if not column:
             under.set_ylabel("variance ratio")
