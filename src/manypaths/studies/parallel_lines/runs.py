@@ -95,7 +95,7 @@ ARMS = {
 
 
 def arm_settings(name: str) -> dict[str, Any]:
-    """What decides an arm's results beside its name, as plain data: a changed rate is another cell."""
+    """What decides an arm's results beside its name, as plain data: with another of these rates it is another cell."""
     rates = {"learning_rate": LEARNING_RATE, "plain_rate": PLAIN_RATE, "clip": CLIP, "batch": BATCH}
     return {"arm": name, "critic_steps": ARMS[name].critic_steps, "hidden": list(HIDDEN), **rates}
 
