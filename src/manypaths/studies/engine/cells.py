@@ -25,7 +25,7 @@ RESULT = "result.parquet"
 
 
 def versioned(version: int) -> Callable[[F], F]:
-    """Declare the version of a cell function; raise it when its results change, by a constant too, and its cells run anew."""
+    """Declare the version of a cell function; raise it when its results change, by a constant too: cells run anew."""
 
     def declare(function: F) -> F:
         function.version = version  # type: ignore[attr-defined]
