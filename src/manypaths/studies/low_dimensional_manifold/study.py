@@ -42,15 +42,15 @@ SEEDS = {"smoke": 1, "laptop": 5, "paper": 9}
 """Odd: a setting trains where most of its seeds do."""
 HIDDEN = {"smoke": (8,), "laptop": (32, 32), "paper": (128, 128)}
 BATCH = {"smoke": 16, "laptop": 32, "paper": 128}
-STEPS = {"smoke": 20, "laptop": 3000, "paper": 20_000}
+STEPS = {"smoke": 10, "laptop": 3000, "paper": 20_000}
 """Of the generator."""
-MARKS = {"smoke": 10, "laptop": 60, "paper": 200}
+MARKS = {"smoke": 5, "laptop": 60, "paper": 200}
 
 MANY_STEPS = 5
 """Of the critic, where penalties help: what they change in the dynamics is looked at there."""
 SWITCH_RATES = {"smoke": (1e-3,), "laptop": (1e-3, 3e-3, 1e-2), "paper": (1e-3, 3e-3, 1e-2)}
 SWITCH_SEEDS = {"smoke": 2, "laptop": 8, "paper": 20}
-SWITCH = {"smoke": 10, "laptop": 1000, "paper": 5000}
+SWITCH = {"smoke": 5, "laptop": 1000, "paper": 5000}
 """K: the step at which the penalty is switched on or off."""
 
 SPECTRUM = {
