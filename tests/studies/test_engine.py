@@ -342,6 +342,7 @@ def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -
     [
         (18, 70, ["20", "30", "40", "60"]),
         (18, 700, ["20", "50", "100", "200", "500"]),
+        (1250, 1650, [str(1250 + 50 * i) for i in range(9)]),
         (1, 1e6, None),
     ],
 )

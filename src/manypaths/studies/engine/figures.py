@@ -62,8 +62,9 @@ def _label_plainly(axis: Any) -> None:
     if not isinstance(axis.get_major_formatter(), LogFormatter) or low < 1e-3 or high > 1e5 or high >= 100 * low:
         return
     digits = (2, 3, 4, 6) if high < 10 * low else (2, 5)
+    every = high < 3 * low  # few ticks, of any digit
     axis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.set_minor_formatter(lambda value, _: f"{value:g}" if int(f"{value:e}"[0]) in digits else "")
+    axis.set_minor_formatter(lambda value, _: f"{value:g}" if every or int(f"{value:e}"[0]) in digits else "")
 
 
 def png(figure: Any) -> bytes:

@@ -89,7 +89,9 @@ def draw_races(table: Table) -> Any:
             if ARMS[arm].reduces:
                 under.plot(*_course(own, "ratio"), color=colour, linewidth=1.2)
         above.set(yscale="log", title=title, ylabel="score" if not column else None)
-        under.set(ylim=(0, None), xlabel="per-sample gradients")  # 0 where the snapshot has just been taken
+        under.set(
+            ylim=(0, None), xlabel="per-sample gradients, in thousands"
+        )  # 0 beside a new snapshot
         under.axhline(1.0, color="#444444", linewidth=0.8)
         if not column:
             under.set_ylabel("variance ratio")
@@ -104,13 +106,13 @@ def _colour(arm: str) -> str:
 
 
 def _course(rows: Table, what: str) -> tuple[list[float], list[float]]:
-    """Medians over the seeds that have a number, by row of the run."""
+    """Thousands of gradients, and medians over the seeds that have a number, by row of the run."""
     seeds = []
     for _, run in rows.groups("seed"):
         ratios = np.maximum(*(run[f"ratio_{player}"].astype(float) for player in PLAYERS))
         values = run["score"].astype(float) if what == "score" else np.maximum(ratios, TINY)
         present = ~np.isnan(values)
-        seeds.append((run["evaluations"].astype(float)[present], values[present]))
+        seeds.append((run["evaluations"].astype(float)[present] / 1e3, values[present]))
     least = min((len(x) for x, _ in seeds), default=0)
     return tuple([float(np.median([seed[i][j] for seed in seeds])) for j in range(least)] for i in (0, 1))  # type: ignore[return-value]
 
