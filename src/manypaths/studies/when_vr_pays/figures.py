@@ -89,9 +89,7 @@ def draw_races(table: Table) -> Any:
             if ARMS[arm].reduces:
                 under.plot(*_course(own, "ratio"), color=colour, linewidth=1.2)
         above.set(yscale="log", title=title, ylabel="score" if not column else None)
-        under.set(
-            ylim=(0, None), xlabel="per-sample gradients, in thousands"
-        )  # 0 beside a new snapshot
+        under.set(ylim=(0, None), xlabel="per-sample gradients, in thousands")  # 0 beside a new snapshot
         under.axhline(1.0, color="#444444", linewidth=0.8)
         if not column:
             under.set_ylabel("variance ratio")
