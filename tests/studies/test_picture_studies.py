@@ -228,7 +228,6 @@ def test_differences_by_hand() -> None:
     assert not results.fails_where_a_penalty_trains(
         at_one_setting("s", 1.0, 0.0, ns_gan=0.9, gan_gp=0.1, dragan_ns=0.4, wgan_gp=0.1)
     )
-    assert results.lead_of_the_last(np.array([[0.0, 0.4, 0.5], [0.2, 0.2, 0.5]])) == pytest.approx(0.2)
 
 
 def test_kendall_of_all_orders() -> None:

@@ -17,6 +17,7 @@ from manypaths.studies.engine.statistics import (
     Proportion,
     binomial_interval,
     bootstrap_interval,
+    lead_of_the_last,
     median_interval,
     paired_interval,
 )
@@ -139,6 +140,11 @@ def test_bootstrap_covers_at_its_nominal_rate(n, level) -> None:
         estimate = bootstrap_interval(values, np.mean, level=level, resamples=200)
         covered += estimate.low <= 0.0 <= estimate.high
     assert covered / 400 == pytest.approx(level, abs=0.05)
+
+
+def test_the_lead_over_the_best_other() -> None:
+    values = np.array([[0.0, 0.4, 0.5], [0.2, 0.2, 0.5]])
+    assert lead_of_the_last(values) == pytest.approx(0.2)
 
 
 def test_power_of_a_t_interval() -> None:

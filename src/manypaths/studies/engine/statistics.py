@@ -226,6 +226,12 @@ def trials(table: Table, by: str, n: int) -> list[Table]:
     return groups
 
 
+def lead_of_the_last(values: np.ndarray) -> float:
+    """The mean of the last column less the largest mean of the others."""
+    *others, last = values.mean(0)
+    return float(last - max(others))
+
+
 def median_interval(values: np.ndarray, *, resamples: int = 200, seed: int = 0) -> np.ndarray:
     """The 95 % bootstrap interval of the median, (2, marks), from values (marks, groups, repetitions).
 

@@ -86,12 +86,6 @@ def fails_where_a_penalty_trains(rows: Table) -> bool:
     return not trains(rows, "wgan-gp") and (trains(rows, "gan-gp") or trains(rows, "dragan-ns"))
 
 
-def lead_of_the_last(values: np.ndarray) -> float:
-    """The mean of the last column less the largest mean of the others."""
-    *others, last = values.mean(0)
-    return float(last - max(others))
-
-
 def ranks(losses: np.ndarray) -> np.ndarray:
     """Ranks along the last axis, 1 for the least; ties share their mean rank."""
     from scipy.stats import rankdata

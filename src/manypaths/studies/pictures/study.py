@@ -20,7 +20,7 @@ from manypaths.studies.engine.cells import Cell
 from manypaths.studies.engine.claims import Claim, above, below
 from manypaths.studies.engine.rank_agreement import RankAgreement
 from manypaths.studies.engine.runs import require_net
-from manypaths.studies.engine.statistics import Bootstrap, PairedShares, Proportion
+from manypaths.studies.engine.statistics import Bootstrap, PairedShares, Proportion, lead_of_the_last
 from manypaths.studies.low_dimensional_manifold.results import TITLES
 from manypaths.studies.pictures import results
 from manypaths.studies.pictures.figures import draw_settings, draw_spread
@@ -197,7 +197,7 @@ def _strongest(size: Size) -> Claim:
         statement=f"at {MANY_STEPS} critic steps WGAN-GP's mean score is above that of the best other game",
         statistic=Bootstrap(
             per_seed=results.qualities,
-            summary=results.lead_of_the_last,
+            summary=lead_of_the_last,
             n=n,
             spread=SPREADS["quality"],
             by="setting",

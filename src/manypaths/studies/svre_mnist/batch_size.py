@@ -15,9 +15,8 @@ from manypaths.studies.engine.base import Study
 from manypaths.studies.engine.cells import Cell
 from manypaths.studies.engine.claims import Claim, above
 from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap
+from manypaths.studies.engine.statistics import Bootstrap, lead_of_the_last
 from manypaths.studies.engine.tables import Table
-from manypaths.studies.pictures.results import lead_of_the_last
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.runs import ARMS, TINY, Setup, cell, on_mnist
 
