@@ -23,7 +23,7 @@ demo: .venv/.stamp ## train SVRE and alternating Adam on real digits, and write 
 DEMO_EVALUATIONS ?= 1200000
 
 test: .venv/.stamp ## the default test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: .venv/.stamp ## time everything against its rivals: benchmarks/results.json and the table in docs/performance.md
 	@$(BIN)/python -m pip install -q cooper-optim
