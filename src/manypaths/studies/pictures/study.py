@@ -88,7 +88,7 @@ class Pictures:
         if scale == "smoke":
             return Size(settings=2, width=4, steps=4, batch=8, metrics=metrics, samples=32, held_out=64, limit=512)
         if scale == "laptop":
-            return Size(settings=24, width=16, steps=self.steps, batch=64, metrics=metrics, samples=2000)
+            return Size(settings=24, width=16, steps=self.steps, batch=32, metrics=metrics, samples=2000)
         return Size(settings=30, width=64, steps=50_000, batch=64, metrics=metrics, samples=10_000)
 
 
