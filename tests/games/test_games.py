@@ -12,9 +12,11 @@ from manypaths.games.base import Game
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import Index
-from manypaths.games.vectors import flat
+from manypaths.games.step import StepInfo
+from manypaths.games.vectors import clone, flat
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
+from manypaths.optim.averaging.uniform import Uniform
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
@@ -80,6 +82,50 @@ def test_at_restores_weights_and_buffers() -> None:
         game.gradients(small_source().sample(4), moves_buffers=True)
     assert torch.equal(flat(game.point()), flat(here))
     assert torch.equal(game.critic.calls, calls)
+
+
+def test_at_exchanges_tensors_of_the_same_kind_and_copies_others() -> None:
+    game = small_gan()
+    own = [p.data_ptr() for name in game.players for p in game.parameters(name)]
+    there = game.point()
+    with game.at(there):
+        assert [p.data_ptr() for name in there for p in game.parameters(name)] == [
+            t.data_ptr() for name in there for t in there[name]
+        ]
+    rounded = {name: [t.float() for t in tensors] for name, tensors in there.items()}
+    with game.at(rounded):
+        assert flat(game.point()).dtype == torch.float64
+        assert torch.equal(flat(game.point()), flat(rounded).double())
+    assert [p.data_ptr() for name in game.players for p in game.parameters(name)] == own
+
+
+def test_a_graph_from_another_point_is_not_differentiated() -> None:
+    game, sample = small_gan(), small_source().sample(4)
+    with game.at(game.point()):
+        loss = game.losses(sample, ("critic",))["critic"]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(loss, game.parameters("critic"), allow_unused=True)
+
+
+def test_a_point_that_does_not_fit_moves_nothing() -> None:
+    game = small_gan()
+    here = game.point()
+    there = {
+        name: [torch.zeros(7, 9)] * len(weights) if name == "critic" else weights for name, weights in here.items()
+    }
+    with pytest.raises(RuntimeError, match="must match"), game.at(there):
+        pass
+    assert torch.equal(flat(game.point()), flat(here))
+
+
+def test_who_moves_the_weights_at_an_average_does_not_move_the_average() -> None:
+    game, average = small_gan(), Uniform()
+    average.update(game, StepInfo({}))
+    mean = flat(clone(average.point()))
+    with average.swapped(game), torch.no_grad():
+        for p in game.parameters("critic"):
+            p.add_(1.0)
+    assert torch.equal(flat(average.point()), mean)
 
 
 def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seed_of, seeded
-from manypaths.games.vectors import Gradients, Point, clone, copy_, owned
+from manypaths.games.vectors import Gradients, Point, clone, copy_, exchange, owned
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:
@@ -197,16 +197,26 @@ class Game(ABC):
 
     @contextlib.contextmanager
     def at(self, point: Point, buffers: list[Tensor] | None = None) -> Iterator[Game]:
-        """Stand at another point (and its buffers) for a while; weights and buffers come back."""
-        here, here_buffers = self.point(point), [b.clone() for b in self.buffers()]
+        """Stand at another point (and its buffers) for a while; weights and buffers come back.
+
+        Weights are exchanged, not copied, with tensors of the same kind: who moves them inside moves the point.
+        """
+        here_buffers, here = [b.clone() for b in self.buffers()], self._stand_at(point)
         try:
-            self.move_to(point)
             if buffers is not None:
                 copy_(self.buffers(), buffers)
             yield self
         finally:
-            self.move_to(here)
+            self._stand_at(here)
             copy_(self.buffers(), here_buffers)
+
+    def _stand_at(self, point: Point) -> Point:
+        """Let the weights be the point's; returns what they were."""
+        if self.execution.capture:  # a graph reads weights where they lie
+            here = self.point(point)
+            self.move_to(point)
+            return here
+        return exchange({name: self.parameters(name) for name in point}, point)
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""

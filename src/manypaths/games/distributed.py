@@ -13,6 +13,7 @@ from torch import Tensor
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
 from manypaths.games.execution import Execution
+from manypaths.games.shared_memory import SharedMemory
 from manypaths.games.vectors import Gradients, present, scale_
 
 LARGE = 1 << 16
@@ -48,6 +49,7 @@ class Distributed(Game):
         self.game, self.group = game, group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
         self.players, self.projections = game.players, game.projections
+        self._memory = SharedMemory(group)
         self._moved = False
 
     def __getattr__(self, name: str) -> Any:
@@ -141,18 +143,27 @@ class Distributed(Game):
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         return self.combine(self.partial_gradients(sample, names, moves_buffers=moves_buffers))
 
-    @torch.no_grad()
     def _average(self, tensors: list[Tensor]) -> None:
-        """The mean over the processes, in place: large tensors as they lie, small ones in one message per dtype."""
+        """The mean over the processes, in place."""
+        for dtype in dict.fromkeys(t.dtype for t in tensors):
+            alike = [t for t in tensors if t.dtype == dtype]
+            if not (self._shares_memory(alike) and self._memory.mean_(alike)):
+                self._send(alike)
+
+    def _shares_memory(self, tensors: list[Tensor]) -> bool:
+        """Where it is faster than one message, if it can be had."""
+        return self.device.type == "cpu" and sum(t.numel() for t in tensors) >= LARGE
+
+    @torch.no_grad()
+    def _send(self, tensors: list[Tensor]) -> None:
+        """The mean over the processes, in place: large tensors as they lie, small ones in one message."""
         large = [(t, t.contiguous()) for t in tensors if t.numel() >= LARGE]  # the same order of numbers everywhere
         waiting = [dist.all_reduce(message, group=self.group, async_op=True) for _, message in large]
-        small = [t for t in tensors if t.numel() < LARGE]
-        for dtype in dict.fromkeys(t.dtype for t in small):
-            alike = [t for t in small if t.dtype == dtype]
-            message = torch.cat([t.reshape(-1) for t in alike])
+        if small := [t for t in tensors if t.numel() < LARGE]:
+            message = torch.cat([t.reshape(-1) for t in small])
             dist.all_reduce(message, group=self.group)
-            parts = message.split([t.numel() for t in alike])
-            torch._foreach_copy_(alike, [p.view(t.shape) for p, t in zip(parts, alike, strict=True)])
+            parts = message.split([t.numel() for t in small])
+            torch._foreach_copy_(small, [p.view(t.shape) for p, t in zip(parts, small, strict=True)])
         for work, (tensor, message) in zip(waiting, large, strict=True):
             assert work is not None
             work.wait()

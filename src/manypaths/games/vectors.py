@@ -6,9 +6,11 @@ Everything runs through ``torch._foreach_*``: one call for all tensors of a play
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 Point = Mapping[str, Sequence[Tensor]]
 """Weights only: player -> its trainable parameters, in the order of ``Module.parameters()``."""
@@ -100,6 +102,31 @@ def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
             seen.add(place)
         result.append(tensor)
     return result
+
+
+@torch.no_grad()
+def exchange(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
+    """Let parameters have a point's storage, without a copy; returns what they had.
+
+    A tensor of another shape, dtype, device or memory order is copied into one of the parameter's kind.
+    """
+    had = {name: [p.detach() for p in parameters[name]] for name in point}
+    given = {
+        name: [
+            new if _kind(new) == _kind(old) else torch.empty_like(old).copy_(new)
+            for old, new in zip(had[name], point[name], strict=True)
+        ]
+        for name in point
+    }
+    for name in point:  # nothing is moved before everything fits
+        for parameter, tensor in zip(parameters[name], given[name], strict=True):
+            parameter.data = tensor
+        increment_version(parameters[name])  # autograd then refuses to go back through a graph from before
+    return had
+
+
+def _kind(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.dtype, tensor.device, tensor.stride()
 
 
 @torch.no_grad()

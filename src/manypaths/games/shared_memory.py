@@ -1,0 +1,105 @@
+"""The mean over the processes of one machine, through memory that all of them see instead of its network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+PLACE = Path("/dev/shm")
+TOKEN = 64
+"""Bytes in front of the first slot, by which a process knows the file; and the alignment of the slots."""
+
+
+class SharedMemory:
+    """Averages tensors of processes on one machine, faster than gloo through the loopback device.
+
+    Every process writes its numbers into a slot of its own, averages one consecutive share of all slots, in the order
+    of the ranks, and reads the whole mean: 1/k sum_r x_r, equal to the bit on every process, with the same traffic
+    per process however many they are.
+
+    The memory is a file in ``/dev/shm`` whose name is gone as soon as all have opened it, so that nothing is left
+    when a process is killed. Where there is no such place, no room in it, or a process on another machine, ``mean_``
+    declines on every process alike.
+
+    Args:
+        group: the processes, of a backend that carries CPU tensors.
+    """
+
+    def __init__(self, group: dist.ProcessGroup | None = None):
+        self.group = group
+        self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
+        self._slots: Tensor | None = None
+        self._declines = False
+
+    @torch.no_grad()
+    def mean_(self, tensors: Sequence[Tensor]) -> bool:
+        """Overwrite CPU tensors of one dtype by their means over the processes; ``False`` where that cannot be."""
+        if not tensors or self.processes == 1:
+            return True
+        dtype, numbers = tensors[0].dtype, sum(t.numel() for t in tensors)
+        size = -(-numbers * dtype.itemsize // TOKEN) * TOKEN
+        if not self._declines and (self._slots is None or self._slots.shape[1] < size):
+            self._slots = self._opened(size)
+            self._declines = self._slots is None
+        if self._slots is None:
+            return False
+        *slots, mean = (slot[: numbers * dtype.itemsize].view(dtype) for slot in self._slots)
+        torch._foreach_copy_(_laid_out(slots[self.rank], tensors), list(tensors))
+        dist.barrier(self.group)  # every slot is written
+        share = slice(self.rank * numbers // self.processes, (self.rank + 1) * numbers // self.processes)
+        torch.add(slots[0][share], slots[1][share], out=mean[share])
+        for slot in slots[2:]:
+            mean[share].add_(slot[share])
+        mean[share].div_(self.processes)
+        dist.barrier(self.group)  # every share is averaged, and no slot is read any more
+        torch._foreach_copy_(list(tensors), _laid_out(mean, tensors))
+        return True
+
+    def _opened(self, size: int) -> Tensor | None:
+        """A slot per process and one for the mean, (k + 1, size) bytes; ``None`` on all processes if on any."""
+        token = secrets.token_bytes(TOKEN)
+        total = TOKEN + (self.processes + 1) * size
+        offered = [_written(token, total) if self.rank == 0 else None, token]
+        dist.broadcast_object_list(offered, group=self.group, group_src=0)
+        name, token = offered
+        memory = None
+        if name is not None:
+            with contextlib.suppress(OSError, RuntimeError):
+                memory = torch.from_file(name, shared=True, size=total, dtype=torch.uint8)
+        seen = memory is not None and bytes(memory[:TOKEN].tolist()) == token
+        everybody = torch.tensor(float(seen))
+        dist.all_reduce(everybody, dist.ReduceOp.MIN, group=self.group)
+        if self.rank == 0 and name is not None:
+            os.unlink(name)
+        return memory[TOKEN:].view(self.processes + 1, size) if memory is not None and everybody > 0 else None
+
+
+def _written(token: bytes, total: int) -> str | None:
+    """A file of so many bytes that begins with the token, all of them set aside; ``None`` where there is no room."""
+    if not PLACE.is_dir() or not hasattr(os, "posix_fallocate"):
+        return None
+    name = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="manypaths-", dir=PLACE)
+        with os.fdopen(descriptor, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, total)
+            file.write(token)
+    except OSError:
+        if name is not None:
+            os.unlink(name)
+        return None
+    return name
+
+
+def _laid_out(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """A vector cut into tensors of these shapes."""
+    parts = flat.split([t.numel() for t in like])
+    return [part.view(t.shape) for part, t in zip(parts, like, strict=True)]

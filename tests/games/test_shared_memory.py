@@ -1,0 +1,123 @@
+"""The mean over processes through memory that they share: its numbers, who declines, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from manypaths import Distributed, Game
+from manypaths.games import shared_memory
+from manypaths.games.shared_memory import SharedMemory
+
+PROCESSES = 3
+
+
+def numbers(rank: int, dtype: torch.dtype, scale: int = 1) -> list[torch.Tensor]:
+    """Of several shapes and memory orders."""
+    generator = torch.Generator().manual_seed(rank)
+    found = [torch.randn(shape, generator=generator, dtype=dtype) for shape in ((3, 5 * scale), (), (2, 3, 4, 4))]
+    found[0], found[2] = found[0].t(), found[2].to(memory_format=torch.channels_last)
+    return found
+
+
+CASES = [(torch.float32, 1), (torch.float64, 40), (torch.float32, 7)]
+"""The second one needs more room than the first."""
+
+
+def _means(memory: SharedMemory, rank: int) -> list[torch.Tensor]:
+    found = []
+    for dtype, scale in CASES:
+        mine = numbers(rank, dtype, scale)
+        strides = [t.stride() for t in mine]
+        assert memory.mean_(mine)
+        assert [t.stride() for t in mine] == strides
+        found += mine
+    return found
+
+
+def _wide() -> Game:
+    """More numbers than a message of its own takes, and a few."""
+    torch.manual_seed(0)
+    player = torch.nn.Linear(300, 300)
+    return Game.from_losses({"a": lambda sample, a: a(sample).square().mean()}, {"a": player})
+
+
+def _unseen(*_, **__) -> None:
+    raise FileNotFoundError
+
+
+def _work(rank: int, address: str, path: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=PROCESSES)
+    before = set(os.listdir("/dev/shm"))
+    memory = SharedMemory()
+    results = {"means": _means(memory, rank)}
+    dist.barrier()
+    named = {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("manypaths-")}
+    results["left"] = torch.tensor(len(named))
+    sample = torch.randn(8, 300, generator=torch.Generator().manual_seed(1))
+    results["shared"] = Distributed(_wide()).gradients(sample)["a"]
+    if rank == 1:  # as where one process is on another machine, or in another container
+        shared_memory.torch.from_file = _unseen
+    unwilling = SharedMemory()
+    results["declines"] = torch.tensor([unwilling.mean_(numbers(rank, torch.float32)) for _ in range(2)])
+    results["sent"] = Distributed(_wide()).gradients(sample)["a"]
+    shared_memory.PLACE = Path(path) / "nowhere"
+    results["no place"] = torch.tensor(SharedMemory().mean_(numbers(rank, torch.float32)))
+    torch.save(results, f"{path}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.start_processes(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=PROCESSES, start_method="forkserver")
+    return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
+
+
+def test_every_process_has_the_mean(ranks) -> None:
+    given = [[t for dtype, scale in CASES for t in numbers(rank, dtype, scale)] for rank in range(PROCESSES)]
+    expected = [(a + b + c) / 3 for a, b, c in zip(*given, strict=True)]
+    for rank in range(PROCESSES):
+        for mean, found in zip(expected, ranks[rank]["means"], strict=True):
+            assert torch.equal(mean, found), "the sum is in the order of the ranks"
+
+
+def test_nothing_is_left_when_a_process_ends_in_any_way(ranks) -> None:
+    assert [int(results["left"]) for results in ranks] == [0] * PROCESSES, "the name is gone while the memory is in use"
+
+
+def test_all_decline_where_one_cannot(ranks) -> None:
+    for results in ranks:
+        assert results["declines"].tolist() == [False, False]
+        assert not results["no place"]
+
+
+def test_a_distributed_field_is_the_same_by_memory_and_by_messages(ranks) -> None:
+    sample = torch.randn(8, 300, generator=torch.Generator().manual_seed(1))
+    alone = _wide().gradients(sample)["a"]
+    for results in ranks:
+        for mine, shared, sent in zip(alone, results["shared"], results["sent"], strict=True):
+            assert torch.allclose(mine, shared, rtol=0.0, atol=1e-7)
+            assert torch.allclose(mine, sent, rtol=0.0, atol=1e-7)
+    assert torch.equal(ranks[0]["shared"][0], ranks[2]["shared"][0])
+
+
+def test_there_must_be_room(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(shared_memory, "PLACE", tmp_path)
+
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert shared_memory._written(bytes(64), 1000) is None
+    assert list(tmp_path.iterdir()) == []
