@@ -86,7 +86,8 @@ def ranks(tmp_path_factory):
 
 def test_every_process_has_the_mean(ranks) -> None:
     given = [[t for dtype, scale in CASES for t in numbers(rank, dtype, scale)] for rank in range(PROCESSES)]
-    expected = [(a + b + c) / 3 for a, b, c in zip(*given, strict=True)]
+    third = 1.0 / 3.0
+    expected = [a * third + b * third + c * third for a, b, c in zip(*given, strict=True)]
     for rank in range(PROCESSES):
         for mean, found in zip(expected, ranks[rank]["means"], strict=True):
             assert torch.equal(mean, found), "the sum is in the order of the ranks"

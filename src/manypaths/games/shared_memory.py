@@ -21,9 +21,9 @@ TOKEN = 64
 class SharedMemory:
     """Averages tensors of processes on one machine, faster than gloo through the loopback device.
 
-    Every process writes its numbers into a slot of its own, averages one consecutive share of all slots, in the order
-    of the ranks, and reads the whole mean: 1/k sum_r x_r, equal to the bit on every process, with the same traffic
-    per process however many they are.
+    Every process writes x_r / k into a slot of its own, and when all have, each sums the slots in the order of ranks:
+    (1/k) sum_r x_r, equal to the bit on every process. There are two sets of slots in turn, so that whoever is ahead
+    overwrites nothing that is still read.
 
     The memory is a file in ``/dev/shm`` whose name is gone as soon as all have opened it, so that nothing is left
     when a process is killed. Where there is no such place, no room in it, or a process on another machine, ``mean_``
@@ -37,7 +37,7 @@ class SharedMemory:
         self.group = group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
         self._slots: Tensor | None = None
-        self._declines = False
+        self._declines, self._turn = False, 0
 
     @torch.no_grad()
     def mean_(self, tensors: Sequence[Tensor]) -> bool:
@@ -46,27 +46,26 @@ class SharedMemory:
             return True
         dtype, numbers = tensors[0].dtype, sum(t.numel() for t in tensors)
         size = -(-numbers * dtype.itemsize // TOKEN) * TOKEN
-        if not self._declines and (self._slots is None or self._slots.shape[1] < size):
+        if not self._declines and (self._slots is None or self._slots.shape[-1] < size):
             self._slots = self._opened(size)
             self._declines = self._slots is None
         if self._slots is None:
             return False
-        *slots, mean = (slot[: numbers * dtype.itemsize].view(dtype) for slot in self._slots)
-        torch._foreach_copy_(_laid_out(slots[self.rank], tensors), list(tensors))
-        dist.barrier(self.group)  # every slot is written
-        share = slice(self.rank * numbers // self.processes, (self.rank + 1) * numbers // self.processes)
-        torch.add(slots[0][share], slots[1][share], out=mean[share])
-        for slot in slots[2:]:
-            mean[share].add_(slot[share])
-        mean[share].div_(self.processes)
-        dist.barrier(self.group)  # every share is averaged, and no slot is read any more
-        torch._foreach_copy_(list(tensors), _laid_out(mean, tensors))
+        self._turn = 1 - self._turn
+        slots = [_laid_out(slot[: numbers * dtype.itemsize].view(dtype), tensors) for slot in self._slots[self._turn]]
+        for tensor, place in zip(tensors, slots[self.rank], strict=True):
+            torch.mul(tensor, 1.0 / self.processes, out=place)
+        dist.barrier(self.group)
+        for tensor, first, second, *rest in zip(tensors, *slots, strict=True):
+            torch.add(first, second, out=tensor)
+            for other in rest:
+                tensor.add_(other)
         return True
 
     def _opened(self, size: int) -> Tensor | None:
-        """A slot per process and one for the mean, (k + 1, size) bytes; ``None`` on all processes if on any."""
+        """Two sets of slots, (2, k, size) bytes; ``None`` on all processes if on any."""
         token = secrets.token_bytes(TOKEN)
-        total = TOKEN + (self.processes + 1) * size
+        total = TOKEN + 2 * self.processes * size
         offered = [_written(token, total) if self.rank == 0 else None, token]
         dist.broadcast_object_list(offered, group=self.group, group_src=0)
         name, token = offered
@@ -79,7 +78,7 @@ class SharedMemory:
         dist.all_reduce(everybody, dist.ReduceOp.MIN, group=self.group)
         if self.rank == 0 and name is not None:
             os.unlink(name)
-        return memory[TOKEN:].view(self.processes + 1, size) if memory is not None and everybody > 0 else None
+        return memory[TOKEN:].view(2, self.processes, size) if memory is not None and everybody > 0 else None
 
 
 def _written(token: bytes, total: int) -> str | None:
