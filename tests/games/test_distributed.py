@@ -31,6 +31,7 @@ from manypaths import (
     Uniform,
 )
 from manypaths.errors import InvalidType
+from manypaths.oracles.jacobian import mean_products
 from manypaths.testing.audit_checks import Subject
 
 STEPS = 20
@@ -105,6 +106,7 @@ def _work(rank: int, address: str, path: str) -> None:
     results["buffers"] = [b.clone() for b in normalised.buffers()]
     heads, sample = sorted_by_head()
     results["heads"] = Distributed(heads).gradients(sample)["a"]
+    results["products"] = mean_products(Distributed(heads), [sample], None, forward=False).transposed["a"]
     torch.save(results, f"{path}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -153,6 +155,16 @@ def test_a_weight_that_one_share_does_not_use_keeps_its_own_gradient(two) -> Non
     expected = alone.gradients(sample)["a"]
     for rank in range(2):
         found = two[rank]["heads"]
+        assert [g is None for g in found] == [g is None for g in expected] == [False] * 4 + [True] * 2
+        for mine, theirs in zip(expected[:4], found[:4], strict=True):
+            assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)
+
+
+def test_joined_products_of_weights_that_one_share_does_not_use(two) -> None:
+    alone, sample = sorted_by_head()
+    expected = mean_products(alone, [sample], None, forward=False).transposed["a"]
+    for rank in range(2):
+        found = two[rank]["products"]
         assert [g is None for g in found] == [g is None for g in expected] == [False] * 4 + [True] * 2
         for mine, theirs in zip(expected[:4], found[:4], strict=True):
             assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)

@@ -12,11 +12,9 @@ from manypaths.games.base import Game
 from manypaths.games.bilinear import Bilinear
 from manypaths.games.quadratic import Quadratic
 from manypaths.games.source import Index
-from manypaths.games.step import StepInfo
 from manypaths.games.vectors import clone, flat
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.averaging.uniform import Uniform
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
@@ -84,48 +82,69 @@ def test_at_restores_weights_and_buffers() -> None:
     assert torch.equal(game.critic.calls, calls)
 
 
-def test_at_exchanges_tensors_of_the_same_kind_and_copies_others() -> None:
+def addresses(game: Game) -> list[int]:
+    return [p.data_ptr() for name in game.players for p in game.parameters(name)]
+
+
+def test_at_may_borrow_tensors_of_the_same_kind_and_copies_others() -> None:
     game = small_gan()
-    own = [p.data_ptr() for name in game.players for p in game.parameters(name)]
-    there = game.point()
-    with game.at(there):
-        assert [p.data_ptr() for name in there for p in game.parameters(name)] == [
-            t.data_ptr() for name in there for t in there[name]
-        ]
+    own, there = addresses(game), game.point()
+    with game.at(there, borrow=True):
+        assert addresses(game) == [t.data_ptr() for name in game.players for t in there[name]]
+        with game.at(game.point(), borrow=True):
+            assert not set(addresses(game)) & {*own, *(t.data_ptr() for name in there for t in there[name])}
+    assert addresses(game) == own
     rounded = {name: [t.float() for t in tensors] for name, tensors in there.items()}
-    with game.at(rounded):
+    with game.at(rounded, borrow=True):
         assert flat(game.point()).dtype == torch.float64
         assert torch.equal(flat(game.point()), flat(rounded).double())
-    assert [p.data_ptr() for name in game.players for p in game.parameters(name)] == own
+    assert addresses(game) == own
+
+
+def test_who_moves_the_weights_elsewhere_moves_no_point() -> None:
+    game, there = small_gan(), small_gan().point()
+    before = flat(clone(there))
+    with game.at(there), torch.no_grad():
+        for p in game.parameters("critic"):
+            p.add_(1.0)
+    assert torch.equal(flat(there), before)
 
 
 def test_a_graph_from_another_point_is_not_differentiated() -> None:
     game, sample = small_gan(), small_source().sample(4)
-    with game.at(game.point()):
+    with game.at(game.point(), borrow=True):
         loss = game.losses(sample, ("critic",))["critic"]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(loss, game.parameters("critic"), allow_unused=True)
 
 
-def test_a_point_that_does_not_fit_moves_nothing() -> None:
+@pytest.mark.parametrize("borrow", [False, True])
+def test_weights_come_back_from_a_point_that_does_not_fit_and_from_errors(borrow) -> None:
     game = small_gan()
     here = game.point()
-    there = {
-        name: [torch.zeros(7, 9)] * len(weights) if name == "critic" else weights for name, weights in here.items()
-    }
-    with pytest.raises(RuntimeError, match="must match"), game.at(there):
+    *_, last = game.players
+    misfit = {**game.point(), last: [torch.zeros(7, 9)] * len(here[last])}
+    with pytest.raises(RuntimeError, match="must match"), game.at(misfit, borrow=borrow):
         pass
     assert torch.equal(flat(game.point()), flat(here))
+    there = {name: [w + 1 for w in weights] for name, weights in here.items()}
+    with pytest.raises(ZeroDivisionError), game.at(there, borrow=borrow):
+        raise ZeroDivisionError
+    assert torch.equal(flat(game.point()), flat(here))
+    with (
+        pytest.raises(InvalidValue, match="unknown player 'critc': did you mean 'critic'"),
+        game.at({"critc": []}, borrow=borrow),
+    ):
+        pass
 
 
-def test_who_moves_the_weights_at_an_average_does_not_move_the_average() -> None:
-    game, average = small_gan(), Uniform()
-    average.update(game, StepInfo({}))
-    mean = flat(clone(average.point()))
-    with average.swapped(game), torch.no_grad():
-        for p in game.parameters("critic"):
-            p.add_(1.0)
-    assert torch.equal(flat(average.point()), mean)
+def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
+    critic = nn.Linear(2, 1, bias=False)
+    critic.register_buffer("first", critic.weight.detach()[0, :1], persistent=False)
+    losses = {"critic": lambda sample, critic: (critic(sample) * critic.first).mean()}
+    game = Game.from_losses(losses, {"critic": critic})
+    with game.at({"critic": [torch.full((1, 2), 3.0)]}, borrow=True):
+        assert critic.first.tolist() == [3.0]
 
 
 def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:

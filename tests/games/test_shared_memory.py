@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from manypaths.games import shared_memory
 from manypaths.games.shared_memory import SharedMemory
 
 PROCESSES = 3
+pytestmark = pytest.mark.skipif(not shared_memory.PLACE.is_dir(), reason="there is no /dev/shm: nothing is shared")
 
 
 def numbers(rank: int, dtype: torch.dtype, scale: int = 1) -> list[torch.Tensor]:
@@ -48,7 +51,7 @@ def _wide() -> Game:
     return Game.from_losses({"a": lambda sample, a: a(sample).square().mean()}, {"a": player})
 
 
-def _unseen(*_, **__) -> None:
+def _unseen(*_) -> int:
     raise FileNotFoundError
 
 
@@ -60,11 +63,20 @@ def _work(rank: int, address: str, path: str) -> None:
     results = {"means": _means(memory, rank)}
     dist.barrier()
     named = {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("manypaths-")}
+    for turn in range(20):  # whoever is ahead must not overwrite what is still read
+        time.sleep(0.002 * ((turn + rank) % PROCESSES))
+        mine = numbers(rank + turn, torch.float64, 40)
+        assert memory.mean_(mine)
+        results[f"turn {turn}"] = mine
+    memory = copy.deepcopy(memory)
+    mine = numbers(rank, torch.float32)
+    assert memory.mean_(mine)
+    results["copied"] = mine
     results["left"] = torch.tensor(len(named))
     sample = torch.randn(8, 300, generator=torch.Generator().manual_seed(1))
     results["shared"] = Distributed(_wide()).gradients(sample)["a"]
     if rank == 1:  # as where one process is on another machine, or in another container
-        shared_memory.torch.from_file = _unseen
+        shared_memory.os.path.getsize = _unseen
     unwilling = SharedMemory()
     results["declines"] = torch.tensor([unwilling.mean_(numbers(rank, torch.float32)) for _ in range(2)])
     results["sent"] = Distributed(_wide()).gradients(sample)["a"]
@@ -84,17 +96,34 @@ def ranks(tmp_path_factory):
     return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
 
 
-def test_every_process_has_the_mean(ranks) -> None:
-    given = [[t for dtype, scale in CASES for t in numbers(rank, dtype, scale)] for rank in range(PROCESSES)]
+def mean_of(turn: int, dtype: torch.dtype, scale: int) -> list[torch.Tensor]:
     third = 1.0 / 3.0
-    expected = [a * third + b * third + c * third for a, b, c in zip(*given, strict=True)]
-    for rank in range(PROCESSES):
-        for mean, found in zip(expected, ranks[rank]["means"], strict=True):
+    given = [numbers(rank + turn, dtype, scale) for rank in range(PROCESSES)]
+    return [a * third + b * third + c * third for a, b, c in zip(*given, strict=True)]
+
+
+def test_every_process_has_the_mean(ranks) -> None:
+    expected = [mean for dtype, scale in CASES for mean in mean_of(0, dtype, scale)]
+    for results in ranks:
+        for mean, found in zip(expected, results["means"], strict=True):
             assert torch.equal(mean, found), "the sum is in the order of the ranks"
 
 
-def test_nothing_is_left_when_a_process_ends_in_any_way(ranks) -> None:
-    assert [int(results["left"]) for results in ranks] == [0] * PROCESSES, "the name is gone while the memory is in use"
+def test_exchange_after_exchange(ranks) -> None:
+    for turn in range(20):
+        for results in ranks:
+            for mean, found in zip(mean_of(turn, torch.float64, 40), results[f"turn {turn}"], strict=True):
+                assert torch.equal(mean, found)
+
+
+def test_a_copy_has_memory_of_its_own(ranks) -> None:
+    for results in ranks:
+        for mean, found in zip(mean_of(0, torch.float32, 1), results["copied"], strict=True):
+            assert torch.equal(mean, found)
+
+
+def test_no_name_is_left(ranks) -> None:
+    assert [int(results["left"]) for results in ranks] == [0] * PROCESSES, "it is gone while the memory is in use"
 
 
 def test_all_decline_where_one_cannot(ranks) -> None:

@@ -67,7 +67,7 @@ def test_a_recipe_is_what_its_setting_says() -> None:
     for part in recipe.bases.values():
         assert part.settings == {"lr": setting.lr, "betas": (setting.beta1, 0.999)}
     assert [recipe.game.settings[player].settings["width"] for player in runs.PLAYERS] == [16, 16]
-    assert (recipe.steps, recipe.seed, recipe.oracle.settings["batch"]) == (2000, 1, 64)
+    assert (recipe.steps, recipe.seed, recipe.oracle.settings["batch"]) == (2000, 1, 32)
     assert recipe.data.settings["held_out"] == 5000
     assert recipe.averages == {}
 
@@ -87,9 +87,9 @@ def test_settings_are_balanced_and_of_one_sequence() -> None:
 
 
 def test_laptop_is_an_afternoon() -> None:
-    """Declared costs, from measured steps: about three to four hours on two cores."""
+    """Declared costs, from measured steps: about two hours on two cores."""
     seconds = sum(cell.seconds for cell in find_study("color-mnist").at("laptop").cells)
-    assert 3 * 3600 < seconds / 2 < 4.2 * 3600
+    assert 1.8 * 3600 < seconds / 2 < 2.5 * 3600
 
 
 # ---- the cells ---------------------------------------------------------------------------------------------------

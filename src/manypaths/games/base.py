@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seed_of, seeded
-from manypaths.games.vectors import Gradients, Point, clone, copy_, exchange, owned
+from manypaths.games.vectors import Gradients, Point, clone, copy_, exchange, overlap, owned
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:
@@ -196,27 +196,35 @@ class Game(ABC):
                 self.projections[name](self.parameters(name))
 
     @contextlib.contextmanager
-    def at(self, point: Point, buffers: list[Tensor] | None = None) -> Iterator[Game]:
+    def at(self, point: Point, buffers: list[Tensor] | None = None, *, borrow: bool = False) -> Iterator[Game]:
         """Stand at another point (and its buffers) for a while; weights and buffers come back.
 
-        Weights are exchanged, not copied, with tensors of the same kind: who moves them inside moves the point.
+        ``borrow`` lets the weights be the point's tensors and not copies, where that makes no difference to an
+        evaluation. Who moves the weights inside then moves the point.
         """
-        here_buffers, here = [b.clone() for b in self.buffers()], self._stand_at(point)
+        here_buffers = [b.clone() for b in self.buffers()]
+        parameters = {name: self.parameters(name) for name in self.names(point)}
+        borrow = borrow and self._lends()
+        here = exchange(parameters, point) if borrow else clone(parameters)
         try:
+            if not borrow:
+                self.move_to(point)
             if buffers is not None:
                 copy_(self.buffers(), buffers)
             yield self
         finally:
-            self._stand_at(here)
+            _ = exchange(parameters, here) if borrow else self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
-    def _stand_at(self, point: Point) -> Point:
-        """Let the weights be the point's; returns what they were."""
-        if self.execution.capture:  # a graph reads weights where they lie
-            here = self.point(point)
-            self.move_to(point)
-            return here
-        return exchange({name: self.parameters(name) for name in point}, point)
+    def _lends(self) -> bool:
+        """Not where a graph has the weights' addresses, or a buffer or a frozen weight is a view of one."""
+
+        def found() -> list[bool]:
+            frozen = [p for m in self.players.values() for p in m.parameters() if not p.requires_grad]
+            weights = [p for name in self.players for p in self.parameters(name)]
+            return [not overlap(weights, frozen + self.buffers())]
+
+        return not self.execution.capture and self._listed(2, found)[0]
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""

@@ -17,7 +17,8 @@ from manypaths.games.shared_memory import SharedMemory
 from manypaths.games.vectors import Gradients, present, scale_
 
 LARGE = 1 << 16
-"""Numbers from which a tensor is a message of its own, which saves putting it into one and taking it out again."""
+"""Numbers from which they go through shared memory; and from which a tensor is a message of its own elsewhere, which
+saves putting it into one and taking it out again."""
 
 
 class Distributed(Game):
@@ -137,7 +138,7 @@ class Distributed(Game):
         parameters = self.parameters(player) if absent else []
         for i in absent:
             exists[i] = 0.0
-            part[player][i] = torch.zeros_like(parameters[i])
+            part[player][i] = torch.zeros_like(parameters[i % len(parameters)])  # several lists may be joined
         return exists
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:

@@ -67,7 +67,7 @@ class SideBySide:
         twin = game.twin(point, [b.clone() for b in buffers]) if self.available(sample) else None
         if twin is None:
             now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
-            with game.at(point, list(buffers)):
+            with game.at(point, list(buffers), borrow=True):
                 return now, game.partial_gradients(sample, there)
         with game.repeating(sample):
             return self._both(

@@ -129,6 +129,12 @@ def _kind(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.shape, tensor.dtype, tensor.device, tensor.stride()
 
 
+def overlap(some: Iterable[Tensor], others: Iterable[Tensor]) -> bool:
+    """Whether a tensor of each lie in one storage."""
+    places = {t.untyped_storage().data_ptr() for t in some}
+    return any(t.untyped_storage().data_ptr() in places for t in others)
+
+
 @torch.no_grad()
 def copy_(target: Sequence[Tensor], source: Sequence[Tensor], members: Tensor | None = None) -> None:
     """Overwrite ``target`` in place: storage addresses survive. With a mask (m,), only those rows of a stack."""

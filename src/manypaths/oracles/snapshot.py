@@ -90,7 +90,7 @@ class Addends:
     def again(self, chunks: Iterable[Sample], snapshot: Snapshot) -> None:
         """Bring them back: the same evaluations at the snapshot, equal bit for bit."""
         keep, game = self.keep(), self._game
-        with game.at(snapshot.point, snapshot.buffers):
+        with game.at(snapshot.point, snapshot.buffers, borrow=True):
             parts = SideBySide.of(game).each(chunks, game.names())
             for _, (_, part) in zip(range(self.size), parts, strict=False):
                 keep(part)

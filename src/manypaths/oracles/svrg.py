@@ -213,7 +213,7 @@ class SVRG(Oracle):
         assert self.snapshot is not None
         if (row := self._row(sample)) is not None:
             return game.combine(self._stored().copied(row, game.names(players)))
-        with game.at(self.snapshot.point, self.snapshot.buffers):
+        with game.at(self.snapshot.point, self.snapshot.buffers, borrow=True):
             return game.gradients(sample, players)
 
     def reduces(self, player: str) -> bool:

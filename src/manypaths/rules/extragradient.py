@@ -74,7 +74,7 @@ class Extragradient(Rule):
             return oracle(game, sample, start)
         by_player, losses = {}, {}
         for name in start:
-            with game.at({name: start[name]}):
+            with game.at({name: start[name]}, borrow=True):
                 own = oracle(game, sample, (name,))
             by_player[name], losses[name] = own[name], own.losses[name]
         return Gradients(by_player, losses)

@@ -65,7 +65,7 @@ class Average(ABC):
     @contextlib.contextmanager
     def swapped(self, game: Game) -> Iterator[Game]:
         """Let the game stand at the average for a while, for evaluation."""
-        with game.at(clone(self.point())):  # else who moves the weights there would move the average
+        with game.at(self.point()):
             yield game
 
     def state_dict(self) -> dict[str, Any]:

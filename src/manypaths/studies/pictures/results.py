@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from manypaths.studies.engine import markdown
-from manypaths.studies.engine.statistics import NotTested
+from manypaths.studies.engine.estimates import Estimate
+from manypaths.studies.engine.statistics import NotTested, Proportion, trials
 from manypaths.studies.engine.store import Store
 from manypaths.studies.engine.tables import Table
 from manypaths.studies.low_dimensional_manifold.results import TITLES, end
@@ -21,6 +23,7 @@ TRAINS = 0.5
 """The quality from which a run trains."""
 OTHERS = (0.25, TRAINS, 0.75)
 DIVERSITY = "ms-ssim"
+PENALISED = ("gan-gp", "dragan-ns")
 SYNTHETIC = "low-dimensional-manifold"
 SYNTHETIC_VARIABLE = "MANYPATHS_SYNTHETIC"
 
@@ -83,7 +86,21 @@ def qualities(rows: Table) -> list[float]:
 
 def fails_where_a_penalty_trains(rows: Table) -> bool:
     """Whether WGAN-GP does not train at a setting at which a penalised non-saturating game does."""
-    return not trains(rows, "wgan-gp") and (trains(rows, "gan-gp") or trains(rows, "dragan-ns"))
+    return not trains(rows, "wgan-gp") and any(trains(rows, game) for game in PENALISED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideTraining(Proportion):
+    """A share of settings that says something only where GAN-GP or DRAGAN-NS trains at more than ``least`` of all."""
+
+    least: float
+
+    def estimate(self, table: Table) -> Estimate:
+        settings = trials(table.where(**self.where), self.by, self.n)
+        trained = sum(any(trains(rows, game) for game in PENALISED) for rows in settings)
+        if trained <= self.least * self.n:
+            raise NotTested(f"GAN-GP or DRAGAN-NS trains at {trained} of {self.n} settings only, too few to tell")
+        return super().estimate(table)
 
 
 def ranks(losses: np.ndarray) -> np.ndarray:
