@@ -329,6 +329,7 @@ def played(name: str, quality: dict[str, float], similarity: dict[str, float], a
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_verdict_flips(name, tmp_path, monkeypatch) -> None:
+    similar = dict.fromkeys(TITLES, 0.5)
     right = played(
         name,
         {"ns-gan": 0.1, "gan-gp": 0.7, "dragan-ns": 0.6, "wgan-gp": 0.2},
@@ -348,9 +349,13 @@ def test_every_verdict_flips(name, tmp_path, monkeypatch) -> None:
     strongest = claims.pop("P1.5 strongest", None)
     assert {n: c.judge(right).ruling for n, c in claims.items()} == dict.fromkeys(claims, "holds")
     assert {c.negated().judge(right).ruling for c in claims.values()} == {"does not hold"}
+    fails = claims.pop("P1.5 fails")
     assert {n: c.judge(wrong).ruling for n, c in claims.items()} == dict.fromkeys(claims, "does not hold")
+    assert fails.judge(played(name, dict.fromkeys(TITLES, 0.9), similar, at_many=0.9)).ruling == "does not hold"
+    floor = fails.judge(wrong)  # WGAN-GP cannot fail where the penalised games train if they do not
+    assert floor.ruling == "undecided"
+    assert floor.note.startswith("not tested: GAN-GP or DRAGAN-NS trains at 0 of ")
     if strongest:
         best = {"ns-gan": 0.2, "gan-gp": 0.6, "dragan-ns": 0.6, "wgan-gp": 0.0}
-        similar = dict.fromkeys(TITLES, 0.5)
         assert strongest.judge(played(name, best, similar, at_many=0.8)).ruling == "holds"
         assert strongest.judge(right).ruling == "does not hold"

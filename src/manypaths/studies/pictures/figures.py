@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,12 @@ LOGARITHMIC = ("frechet", "sliced wasserstein")
 
 
 def draw_spread(table: Table) -> Any:
-    """One point per setting for every score and game, over a bar from quartile to quartile and the median."""
+    """One point per setting for every score and game, a cross where it diverged; quartiles and the median."""
     names = [name for name in SCORES if name in table]
     figure, panels = canvas(2, (len(names) + 1) // 2, height=2.7)
     for panel in panels[len(names) :]:
         panel.remove()
-    at_settings = [rows for _, rows in _played(table).groups("setting")]
+    at_settings, crosses = [rows for _, rows in _played(table).groups("setting")], False
     for panel, name in zip(panels, names, strict=False):
         for column, game in enumerate(TITLES):
             values = np.array([score_of(rows, game, name) for rows in at_settings])
@@ -37,7 +38,9 @@ def draw_spread(table: Table) -> Any:
             panel.plot([column, column], [low, high], color="#CCCCCC", linewidth=16, solid_capstyle="butt", zorder=1)
             panel.plot([column - 0.22, column + 0.22], [middle, middle], color="#444444", zorder=3)
             for rows, value, x in zip(at_settings, values, np.linspace(-0.3, 0.3, len(values)), strict=True):
-                panel.plot(column + x, value, "o", color=_colour(rows), markersize=4)
+                lost = not math.isfinite(rows.where(game=game)[name][0])  # shown where it counts, at the mean image
+                crosses = crosses or lost
+                panel.plot(column + x, value, "x" if lost else "o", color=_colour(rows), markersize=4)
         if name == table["score"][0]:
             _mark_training(panel, at_settings)
         for game, style in ((REAL, "--"), (MEAN, ":")):
@@ -45,7 +48,7 @@ def draw_spread(table: Table) -> Any:
         panel.set_title(SCORES[name], pad=16 if name == table["score"][0] else None)
         panel.set(yscale="log" if name in LOGARITHMIC else "linear")
         panel.set_xticks(range(len(TITLES)), list(TITLES.values()), fontsize=8)
-    _legend(figure, table)
+    _legend(figure, table, crosses=crosses)
     return figure
 
 
@@ -96,7 +99,7 @@ def _mark_training(panel: Any, at_settings: list[Table]) -> None:
         panel.text(column, 1.02, text, ha="center", fontsize=8, transform=panel.get_xaxis_transform())
 
 
-def _legend(figure: Any, table: Table) -> None:
+def _legend(figure: Any, table: Table, *, crosses: bool) -> None:
     from matplotlib.lines import Line2D
 
     steps = np.unique(table["critic_steps"]).tolist()
@@ -106,6 +109,8 @@ def _legend(figure: Any, table: Table) -> None:
         Line2D([], [], color="#444444", linestyle=":", label="their mean image"),
         Line2D([], [], color=COLOURS[1], linewidth=0.8, label="trains"),
     ]
+    if crosses:
+        lines.append(Line2D([], [], color="#444444", marker="x", linestyle="", label="diverged"))
     _handles(figure, points, lines)
 
 

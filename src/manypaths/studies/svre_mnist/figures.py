@@ -135,16 +135,23 @@ def _point(panel: Any, values: np.ndarray, y: float, colour: str, *, interval: b
 
 
 def _curve(panel: Any, rows: Table, axis: str, column: str, colour: str, *, label: str, positive: bool = False) -> None:
-    """Means over seeds at every mark, over the range of the seeds; ``positive`` leaves out what no log shows."""
+    """Means over seeds at every mark, over the range of the seeds; it ends at the last mark that all seeds reached.
+
+    A cross says that it ends there because a run diverged. ``positive`` leaves out means that no logarithm shows.
+    """
     if column not in rows:
         return
-    known = np.isfinite(rows[column]) & ((rows[column] > 0) | (not positive))
-    marks = [at for _, at in sorted(rows.take(known).groups("step"), key=lambda group: group[0])]
-    if marks:
-        x = [at[axis].mean() for at in marks]
-        panel.plot(x, [at[column].mean() for at in marks], color=colour, label=label, linewidth=1.3)
-        low, high = ([reduce(at[column]) for at in marks] for reduce in (np.min, np.max))
+    seeds = len(list(rows.groups("seed")))
+    finite = rows.take(np.isfinite(rows[column]))
+    marks = [at for _, at in sorted(finite.groups("step"), key=lambda group: group[0]) if len(at) == seeds]
+    shown = [at for at in marks if at[column].mean() > 0 or not positive]
+    if shown:
+        x, y = ([at[name].mean() for at in shown] for name in (axis, column))
+        panel.plot(x, y, color=colour, label=label, linewidth=1.3)
+        low, high = ([reduce(at[column]) for at in shown] for reduce in (np.min, np.max))
         panel.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+        if "diverged" in rows["state"]:
+            panel.plot(x[-1], y[-1], "x", color=colour)
 
 
 def _legend(figure: Any, panel: Any) -> None:

@@ -62,15 +62,17 @@ def draw_courses(table: Table) -> Any:
     figure, panels = canvas(len(METHODS), len(nets), height=1.9, sharey=True)
     places = [(net, method) for net in nets for method in METHODS]
     for panel, (net, method) in zip(panels, places, strict=True):
+        unseen = 0
         for _, rows in table.where(net=net).groups("setting"):
             run = run_of(rows, method)
             lost = diverged(run)
+            unseen += not np.isfinite(run["score"].astype(float)).any()
             share = run["evaluations"].astype(float) / float(run["budget"][0])
             colour = LOST if lost else "#888888"
             style = {"color": colour, "linewidth": 0.9, "markersize": 2, "alpha": 0.9 if lost else 0.6}
             panel.plot(share, run["score"].astype(float), ".-", **style)
         panel.set(yscale="log", xlim=(0, 1.05))
-        panel.set_title(METHODS[method].title, fontsize=8)
+        panel.set_title(METHODS[method].title + (f" ({unseen} lost unscored)" if unseen else ""), fontsize=8)
         panel.tick_params(labelsize=7)
     for i, net in enumerate(nets):
         panels[i * len(METHODS)].set_ylabel(f"{net}: score", fontsize=8)
