@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import socket
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from manypaths import (
@@ -116,13 +114,8 @@ def _flat(gradients) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=2, start_method="forkserver")
-    return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+def two(on_processes):
+    return on_processes(_work, 2)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-import socket
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from manypaths import Distributed, Game
 from manypaths.games import shared_memory
@@ -87,13 +85,8 @@ def _work(rank: int, address: str, path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(_work, (f"tcp://127.0.0.1:{port}", str(path)), nprocs=PROCESSES, start_method="forkserver")
-    return [torch.load(path / f"{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
+def ranks(on_processes):
+    return on_processes(_work, PROCESSES)
 
 
 def mean_of(turn: int, dtype: torch.dtype, scale: int) -> list[torch.Tensor]:

@@ -213,7 +213,10 @@ class Game(ABC):
                 copy_(self.buffers(), buffers)
             yield self
         finally:
-            _ = exchange(parameters, here) if borrow else self.move_to(here)
+            if borrow:
+                exchange(parameters, here)
+            else:
+                self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
     def _lends(self) -> bool:
@@ -221,8 +224,7 @@ class Game(ABC):
 
         def found() -> list[bool]:
             frozen = [p for m in self.players.values() for p in m.parameters() if not p.requires_grad]
-            weights = [p for name in self.players for p in self.parameters(name)]
-            return [not overlap(weights, frozen + self.buffers())]
+            return [not overlap([p for name in self.players for p in self.parameters(name)], frozen + self.buffers())]
 
         return not self.execution.capture and self._listed(2, found)[0]
 
