@@ -10,14 +10,16 @@ import sys
 from typing import Annotated
 
 import typer
-from harness import compare, keep_memory, record
+from harness import compare, record
 from nets import DCGAN
 from restated import Restated
 from steps import scheme
 
+from manypaths.run.memory import keep_freed_memory
+
 
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
-    keep_memory()
+    keep_freed_memory()
     theirs = scheme(DCGAN, Restated, reduced=True)
     ours, alone = DCGAN.training(reduced=True), DCGAN.training(reduced=True, lanes="off")
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])

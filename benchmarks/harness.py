@@ -17,8 +17,6 @@ from pathlib import Path
 import torch
 
 RESULTS = Path(__file__).parent / "results.json"
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
-"""By default glibc gives large blocks back to the kernel at every step, and both sides wait for page faults."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,6 @@ def milliseconds(function: Callable[[], object], repeats: int = 1) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return (time.perf_counter() - started) / repeats * 1e3
-
-
-def keep_memory() -> None:
-    """Start this process again with an allocator that keeps freed memory, for everything it times alike."""
-    if not KEEP_MEMORY.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
 
 
 def record(results: list[Result]) -> None:

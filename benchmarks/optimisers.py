@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from harness import compare, keep_memory, record
+from harness import compare, record
 from nets import DCGAN
 from overhead import Stub
 
 from manypaths import Extragradient, Stochastic, Training
+from manypaths.run.memory import keep_freed_memory
 
 LR, BETAS = 1e-4, (0.5, 0.999)
 
@@ -73,7 +74,7 @@ class Cooper:
 
 
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
-    keep_memory()
+    keep_freed_memory()
     fused = ours(fused=True)
     title = "two half-steps of Adam on 3.9 million weights, fused"
     record(

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from harness import Result, compare, keep_memory, record
+from harness import Result, compare, record
 from nets import DCGAN, MLP, Subject
 
 from manypaths import Adversarial, Gradients
+from manypaths.run.memory import keep_freed_memory
 
 
 class Stub(Adversarial):
@@ -39,7 +40,7 @@ def outside(subject: Subject, *, reduced: bool, rounds: int, repeats: int) -> Re
 
 
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
-    keep_memory()
+    keep_freed_memory()
     found = [outside(DCGAN, reduced=reduced, rounds=rounds, repeats=1) for reduced in (True, False)]
     record(found + [outside(MLP, reduced=reduced, rounds=rounds, repeats=200) for reduced in (True, False)])
 

@@ -14,11 +14,12 @@ from typing import Annotated
 
 import torch
 import typer
-from harness import Result, command, keep_memory, record, spread
+from harness import Result, command, record, spread
 from nets import DCGAN, SAGAN
 from torch.utils.flop_counter import FlopCounterMode
 
 from manypaths import Adversarial, GanSample
+from manypaths.run.memory import keep_freed_memory
 
 
 def flops(function: Callable[[], object]) -> int:
@@ -62,7 +63,7 @@ def candidates() -> dict[str, Callable[[], object]]:
 
 
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
-    keep_memory()
+    keep_freed_memory()
     best = {name: (function, flops(function)) for name, function in candidates().items()}
     results = []
     for subject in (DCGAN, SAGAN):

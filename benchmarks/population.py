@@ -5,8 +5,8 @@
 Generator 2-64-64-2, critic 2-64-64-1, batch 64, non-saturating losses, simultaneous steps of Adam. The runs alone are
 ten of the members, asked again until as many steps are taken: their cost is the same for each.
 
-Both sides run with glibc told to keep freed memory (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_): by default it
-gives the blocks of a stack back to the kernel in every step, and a third of the time goes into page faults.
+Both sides run with glibc told to keep freed memory (``manypaths.run.memory``): by default it gives the blocks
+of a stack back to the kernel in every step, and a third of the time goes into page faults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated
 
 import torch
 import typer
-from harness import compare, keep_memory, record
+from harness import compare, record
 
 from manypaths import (
     Adversarial,
@@ -31,6 +31,7 @@ from manypaths import (
     Training,
 )
 from manypaths.randomness import generator_for
+from manypaths.run.memory import keep_freed_memory
 
 ALONE = 10
 
@@ -59,7 +60,7 @@ def main(
     threads: Annotated[int, typer.Option(help="Torch's intra-op threads.")] = torch.get_num_threads(),
     chunk: Annotated[int, typer.Option(help="Members evaluated at once.")] = 128,
 ) -> None:
-    keep_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     alone = [training(gan(i), data(i)) for i in range(ALONE)]
     results = []

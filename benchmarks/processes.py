@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import torch
 import torch.distributed as dist
 import typer
-from harness import Result, command, keep_memory, milliseconds, record, spread
+from harness import Result, command, milliseconds, record, spread
 from nets import DCGAN
 
 from manypaths import SVRG, Distributed, Extragradient, Stochastic, Training
+from manypaths.run.memory import keep_freed_memory
 
 PORT = 29617
 
@@ -34,6 +35,7 @@ def training(game: Any, *, reduced: bool) -> Training:
 
 def work(rank: int, pipe: Any) -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{PORT}", rank=rank, world_size=2)
     trainings = {reduced: training(Distributed(DCGAN.game()), reduced=reduced) for reduced in (True, False)}
     pipe.send(None)
@@ -44,7 +46,7 @@ def work(rank: int, pipe: Any) -> None:
 
 
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
-    keep_memory()
+    keep_freed_memory()
     context = torch.multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for rank in range(2):

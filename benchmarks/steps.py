@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from harness import Result, compare, keep_memory, record
+from harness import Result, compare, record
 from nets import DCGAN, LR, SAGAN, Subject
 from restated import Restated, Twin, floor
 
 from manypaths.oracles.full import full_gradient
+from manypaths.run.memory import keep_freed_memory
 
 WAYS: dict[str, dict[str, Any]] = {
     "portable": {},
@@ -98,7 +99,7 @@ def main(
     only: Annotated[str, typer.Option(help="dcgan, sagan or passes.")] = "all",
     way: Annotated[list[str], typer.Option(help="A way of computing, by its name; repeatable.")] = list(WAYS),  # noqa: B006
 ) -> None:
-    keep_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     if only in ("all", "dcgan"):
         record(iterations(DCGAN, rounds, way))

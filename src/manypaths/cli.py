@@ -94,6 +94,7 @@ def run(
         os.environ["MANYPATHS_DATA"] = str(data_dir)
     changes = _settings(settings or [])
     from manypaths.run.loop import Run
+    from manypaths.run.memory import keep_freed_memory
     from manypaths.run.progress import Terminal
 
     chosen, home = _find_recipe(recipe)
@@ -108,6 +109,7 @@ def run(
         typer.echo(str(examine(training.game, training.oracle.source)))
         return
     path = out or home or Path("runs") / chosen.name
+    keep_freed_memory()
     work = Run(chosen, path, resume=resume, command=shlex.join(["manypaths", *sys.argv[1:]]))
     if not work.processes.writes:
         status = work.train()

@@ -59,8 +59,8 @@ class Population(Game):
             and penalties are used for all).
         seeds: of the members' coins, by default 0 .. n-1.
         vary: path of a number in the game -> one value per member, e.g. ``{"penalties.0.weight": weights}``.
-        chunk: networks evaluated at once (speed only, and rounding). On Linux ``MALLOC_TRIM_THRESHOLD_=4000000000
-            MALLOC_MMAP_THRESHOLD_=1000000000`` in the environment makes large stacks of networks a third faster.
+        chunk: networks evaluated at once (speed only, and rounding). On Linux
+            ``manypaths.run.memory.keep_freed_memory()`` makes large stacks of networks a third faster.
     """
 
     def __init__(

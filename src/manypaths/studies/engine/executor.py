@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from manypaths import fields
+from manypaths.run.memory import keep_freed_memory
 from manypaths.studies.engine.cells import Outcome, Task, perform
 
 Raised = type[BaseException] | None
@@ -177,6 +178,7 @@ def _inherited(threads: int) -> Iterator[None]:
 def _work(pipe: Any, threads: int) -> None:
     """The life of a worker: tasks in, outcomes out, until the parent closes the pipe or is no more."""
     threading.Thread(target=_follow_the_parent, daemon=True).start()
+    keep_freed_memory()
     while True:
         try:
             task = pipe.recv()
