@@ -7,11 +7,14 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manypaths.errors import InputError, InvalidValue
+
+if TYPE_CHECKING:
+    from manypaths.run.loop import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -114,11 +117,8 @@ def run(
     if not work.processes.writes:
         status = work.train()
         raise typer.Exit(_EXITS.get(status.state, 0))
-    for note in work.training.notes:
+    for note in _notes(work):
         typer.echo(f"note: {note}", err=True)
-    if work.training.oracle.takes_snapshots:
-        size = work.training.oracle.source.size or 0
-        typer.echo(f"note: a snapshot is a full pass over {size:,} samples; the first comes before step 1", err=True)
     bar = Terminal(work.recipe.steps, work.training.steps, budget=work.recipe.evaluations)
     status = work.train([bar])
     typer.echo(f"{status.state} after {status.step} steps{': ' + status.message if status.message else ''}")
@@ -127,6 +127,15 @@ def run(
 
 
 _EXITS = {"diverged": 3, "interrupted": 130}
+
+
+def _notes(run: Run) -> list[str]:
+    """What a user should know before the first step."""
+    training = run.training
+    if not training.oracle.takes_snapshots:
+        return training.notes
+    size = training.oracle.source.size or 0
+    return [*training.notes, f"a snapshot is a full pass over {size:,} samples; the first comes before step 1"]
 
 
 def _study_names(incomplete: str) -> list[str]:

@@ -15,7 +15,8 @@ from torch.nn.utils import parametrize
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seed_of, seeded
-from manypaths.games.vectors import Gradients, Point, clone, copy_, exchange, overlap, owned
+from manypaths.games.structure import Structure, buffer_places
+from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, overlap, owned
 
 
 def batch_coupling_layers(module: nn.Module) -> list[str]:
@@ -69,34 +70,40 @@ class Game(ABC):
 
     def parameters(self, player: str) -> list[nn.Parameter]:
         """The trainable parameters of one player."""
-        return self._listed(player, lambda: [p for p in self.players[player].parameters() if p.requires_grad])
+        if self._unchanging:
+            return list(self._structure.trainable[player])
+        return [p for p in self.players[player].parameters() if p.requires_grad]
 
     def buffers(self) -> list[Tensor]:
         """Hidden forward state of all players: BatchNorm statistics, spectral-norm vectors."""
-        places = self._listed(0, lambda: _buffer_places(self.players.values()))
+        places = self._structure.places if self._unchanging else buffer_places(self.players.values())
         return [owner[name] for owner, name in places]
 
-    _lists: dict[str | int, list[Any]] | None = None
+    _known: Structure | None = None
+    _unchanging = False
 
-    def _listed(self, key: str | int, find: Callable[[], list[Any]]) -> list[Any]:
-        if self._lists is None:
-            return find()
-        if key not in self._lists:
-            self._lists[key] = find()
-        return list(self._lists[key])
+    @property
+    def _structure(self) -> Structure:
+        """What is known inside ``unchanging``, else what is to be seen now."""
+        return self._known if self._unchanging and self._known else Structure(self.players)
 
     @contextlib.contextmanager
     def unchanging(self) -> Iterator[None]:
-        """Inside, who has which weights and buffers is looked up once: that can take as long as a small network."""
-        self._lists = {}
+        """Inside, who has which weights and buffers stays as it is at the beginning."""
+        if self._known is None or not self._known.holds(self.players):
+            self._known = Structure(self.players)
+        outer, self._unchanging = self._unchanging, True
         try:
             yield
         finally:
-            self._lists = None
+            self._unchanging = outer
 
     @property
     def device(self) -> torch.device:
-        return self._listed(1, lambda: [next(p.device for m in self.players.values() for p in m.parameters())])[0]
+        """Where the first weight is."""
+        if self._unchanging:
+            return self._structure.device
+        return next(p.device for module in self.players.values() for p in module.parameters())
 
     def names(self, players: Iterable[str] | None = None) -> tuple[str, ...]:
         """``players`` (default: all) as a tuple, each one known."""
@@ -205,7 +212,7 @@ class Game(ABC):
         here_buffers = [b.clone() for b in self.buffers()]
         parameters = {name: self.parameters(name) for name in self.names(point)}
         borrow = borrow and self._lends()
-        here = exchange(parameters, point) if borrow else clone(parameters)
+        here = lend(parameters, point) if borrow else clone(parameters)
         try:
             if not borrow:
                 self.move_to(point)
@@ -214,19 +221,15 @@ class Game(ABC):
             yield self
         finally:
             if borrow:
-                exchange(parameters, here)
+                give_back(parameters, here)
             else:
                 self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
     def _lends(self) -> bool:
         """Not where a graph has the weights' addresses, or a buffer or a frozen weight is a view of one."""
-
-        def found() -> list[bool]:
-            frozen = [p for m in self.players.values() for p in m.parameters() if not p.requires_grad]
-            return [not overlap([p for name in self.players for p in self.parameters(name)], frozen + self.buffers())]
-
-        return not self.execution.capture and self._listed(2, found)[0]
+        own = [p for name in self.players for p in self.parameters(name)]
+        return not self.execution.capture and not overlap(own, self._structure.frozen + self.buffers())
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""
@@ -283,21 +286,6 @@ class Game(ABC):
 
 
 _UNLISTED = "unlisted:"
-
-
-def _buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:
-    """Where the players keep their buffers, a shared one once.
-
-    Not the tensors themselves: ``self.scale = 0.9 * self.scale + ...`` in a forward pass puts another one there.
-    """
-    seen: set[int] = set()
-    found: list[tuple[dict[str, Any], str]] = []
-    for module in dict.fromkeys(part for player in players for part in player.modules()):
-        for name, buffer in module._buffers.items():
-            if buffer is not None and id(buffer) not in seen:
-                seen.add(id(buffer))
-                found.append((module._buffers, name))
-    return found
 
 
 def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> list[Tensor | None]:

@@ -120,7 +120,7 @@ class Population(Game):
     def subset(self, members: Tensor) -> Population:
         chosen = members.nonzero().flatten()
         part = object.__new__(Population)
-        own = ("_stacked", "_parameters", "_lists")
+        own = ("_stacked", "_parameters", "_known", "_unchanging")
         vars(part).update({key: value for key, value in vars(self).items() if key not in own})
         part.seeds = tuple(torch.tensor(self.seeds)[chosen].tolist())
         part.vary = {path: values[chosen] for path, values in self.vary.items()}

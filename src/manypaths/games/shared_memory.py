@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,23 @@ import torch.distributed as dist
 from torch import Tensor
 
 PLACE = Path("/dev/shm")
-MOST = 8
-"""Processes: each reads what all have written, which a ring of messages spares them. Measured with two."""
 TOKEN = 64
-"""Bytes in front of the first slot, by which a process knows the file; and the alignment of the slots."""
+"""Bytes in front, by which a process knows the file; and the alignment of its rows."""
+AT_ONCE = 1 << 17
+"""Numbers that are handled together, so that they are still in the cache when they are read again."""
 
 
 class SharedMemory:
     """Averages tensors of processes on one machine, faster than gloo through the loopback device.
 
-    Every process writes x_r / k into a slot of its own, and when all have, each sums the slots in the order of ranks:
-    (1/k) sum_r x_r, equal to the bit on every process. There are two sets of slots in turn, so that whoever is ahead
-    overwrites nothing that is still read.
+    Each of the k processes answers for one of k equal parts of all numbers: (1) every process writes x_r / k of the
+    others' parts where their owners find them, (2) the owner sums up its part, (1/k) sum_r x_r, and lays it down, and
+    (3) everybody reads the others' parts: equal to the bit on every process. At each of the two rendezvous nobody goes
+    on before all have come, so that nothing is overwritten that is still to be read.
 
     The memory is a file in ``/dev/shm`` whose name is gone as soon as all have opened it, so that nothing is left
-    when a process is killed later. For k processes it takes 2 k times the memory of what is averaged. Where there is no
-    such place, no room in it, a process on another machine, or more of them than ``MOST``, ``mean_`` declines on every
-    process alike.
+    when a process is killed later. For k processes it takes k times the memory of what is averaged. Where there is no
+    such place, no room in it or a process on another machine, ``mean_`` declines on every process alike.
 
     Args:
         group: the processes, of a backend that carries CPU tensors.
@@ -40,12 +40,12 @@ class SharedMemory:
     def __init__(self, group: dist.ProcessGroup | None = None):
         self.group = group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
-        self._slots: Tensor | None = None
-        self._declines, self._turn = self.processes > MOST, 0
+        self._rows: Tensor | None = None
+        self._declines = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy opens memory of its own: a copy of the slots would be nobody else's."""
-        return {**vars(self), "_slots": None, "_turn": 0}
+        """A copy opens memory of its own: a copy of the rows would be nobody else's."""
+        return {**vars(self), "_rows": None}
 
     @torch.no_grad()
     def mean_(self, tensors: Sequence[Tensor]) -> bool:
@@ -53,28 +53,45 @@ class SharedMemory:
         if not tensors or self.processes == 1:
             return True
         dtype, numbers = tensors[0].dtype, sum(t.numel() for t in tensors)
-        size = -(-numbers * dtype.itemsize // TOKEN) * TOKEN
-        if not self._declines and (self._slots is None or self._slots.shape[-1] < size):
-            self._slots = None  # given back before more is taken
-            self._slots = self._opened(size)
-            self._declines = self._slots is None
-        if self._slots is None:
+        part = -(-numbers // self.processes)
+        size = -(-part * dtype.itemsize // TOKEN) * TOKEN
+        if not self._declines and (self._rows is None or self._rows.shape[-1] < size):
+            self._rows = None  # given back before more is taken
+            self._rows = self._opened(size)
+            self._declines = self._rows is None
+        if self._rows is None:
             return False
-        self._turn = 1 - self._turn
-        slots = [_laid_out(slot[: numbers * dtype.itemsize].view(dtype), tensors) for slot in self._slots[self._turn]]
-        for tensor, place in zip(tensors, slots[self.rank], strict=True):
-            torch.mul(tensor, 1.0 / self.processes, out=place)
-        dist.barrier(self.group)
-        for tensor, first, second, *rest in zip(tensors, *slots, strict=True):
-            torch.add(first, second, out=tensor)
-            for other in rest:
-                tensor.add_(other)
+        flat = [t.reshape(-1) for t in tensors]
+        parts = [_pieces(flat, part * owner, part) for owner in range(self.processes)]
+        self._exchange(parts, self._rows[..., : part * dtype.itemsize].view(dtype))
+        for tensor, vector in zip(tensors, flat, strict=True):
+            if vector.data_ptr() != tensor.data_ptr():  # it was not contiguous
+                tensor.copy_(vector.view(tensor.shape))
         return True
 
+    def _exchange(self, parts: Sequence[Sequence[Tensor]], rows: Tensor) -> None:
+        """``rows[owner][sender]`` is what a process sends to an owner, ``rows[owner][owner]`` what comes of it."""
+        mine, others = self.rank, [r for r in range(self.processes) if r != self.rank]
+        share = 1.0 / self.processes
+        for owner in others:
+            for piece, place in _along(parts[owner], rows[owner, mine]):
+                torch.mul(piece, share, out=place)
+        dist.barrier(self.group)
+        for piece, *places in _along(parts[mine], *rows[mine]):
+            torch.mul(piece, share, out=places[mine])
+            torch.add(places[0], places[1], out=piece)  # in the order of ranks, whoever the owner is
+            for place in places[2:]:
+                piece.add_(place)
+            places[mine].copy_(piece)
+        dist.barrier(self.group)
+        for owner in others:
+            for piece, place in _along(parts[owner], rows[owner, owner]):
+                piece.copy_(place)
+
     def _opened(self, size: int) -> Tensor | None:
-        """Two sets of slots, (2, k, size) bytes; ``None`` on all processes if on any."""
+        """Rows of so many bytes, (k, k, size); ``None`` on all processes if on any."""
         token = secrets.token_bytes(TOKEN)
-        total = TOKEN + 2 * self.processes * size
+        total = TOKEN + self.processes**2 * size
         offered: list[Any] = [_written(token, total) if self.rank == 0 else None, token]
         try:
             dist.broadcast_object_list(offered, group=self.group, group_src=0)
@@ -85,7 +102,9 @@ class SharedMemory:
         finally:
             if self.rank == 0 and offered[0] is not None:
                 os.unlink(offered[0])
-        return memory[TOKEN:].view(2, self.processes, size) if memory is not None and everybody > 0 else None
+        return (
+            memory[TOKEN:].view(self.processes, self.processes, size) if memory is not None and everybody > 0 else None
+        )
 
 
 def _mapped(name: str | None, token: bytes, total: int) -> Tensor | None:
@@ -116,7 +135,19 @@ def _written(token: bytes, total: int) -> str | None:
     return None
 
 
-def _laid_out(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """A vector cut into tensors of these shapes."""
-    parts = flat.split([t.numel() for t in like])
-    return [part.view(t.shape) for part, t in zip(parts, like, strict=True)]
+def _pieces(flat: Sequence[Tensor], start: int, numbers: int) -> list[Tensor]:
+    """So many numbers of a list of vectors from a place on, as views of at most ``AT_ONCE``."""
+    found: list[Tensor] = []
+    for vector in flat:
+        first, last = max(start, 0), min(start + numbers, len(vector))
+        found += [vector[at : min(at + AT_ONCE, last)] for at in range(first, last, AT_ONCE)]
+        start -= len(vector)
+    return found
+
+
+def _along(pieces: Sequence[Tensor], *rows: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The pieces, each with its place in every row."""
+    at = 0
+    for piece in pieces:
+        yield piece, *(row[at : at + len(piece)] for row in rows)
+        at += len(piece)

@@ -6,7 +6,6 @@ Everything runs through ``torch._foreach_*``: one call for all tensors of a play
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -105,28 +104,33 @@ def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
 
 
 @torch.no_grad()
-def exchange(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
-    """Let parameters have a point's storage, without a copy; returns what they had.
+def lend(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
+    """Let parameters have a point's storage, without a copy; returns what they had, for ``give_back``.
 
     A tensor of another shape, dtype, device or memory order is copied into one of the parameter's kind.
     """
     had = {name: [p.detach() for p in parameters[name]] for name in point}
     given = {
         name: [
-            new if _kind(new) == _kind(old) else torch.empty_like(old).copy_(new)
+            new if _alike(new, old) else torch.empty_like(old).copy_(new)
             for old, new in zip(had[name], point[name], strict=True)
         ]
         for name in point
     }
-    for name in point:  # nothing is moved before everything fits
-        for parameter, tensor in zip(parameters[name], given[name], strict=True):
-            parameter.data = tensor
-        increment_version(parameters[name])  # autograd then refuses to go back through a graph from before
+    give_back(parameters, given)  # nothing is moved before everything fits
     return had
 
 
-def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.dtype, tensor.device, tensor.stride()
+def give_back(parameters: Point, had: Point) -> None:
+    """Let parameters have the storage of tensors that are of their kind."""
+    for name, tensors in had.items():
+        for parameter, tensor in zip(parameters[name], tensors, strict=True):
+            parameter.data = tensor
+        increment_version(parameters[name])  # autograd then refuses to go back through a graph from before
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype and a.device == b.device
 
 
 def overlap(some: Iterable[Tensor], others: Iterable[Tensor]) -> bool:
@@ -149,9 +153,10 @@ def copy_(target: Sequence[Tensor], source: Sequence[Tensor], members: Tensor | 
 def add_(target: list[Tensor | None], source: Sequence[Tensor | None], scale: float = 1.0) -> None:
     """``target += scale * source``, where ``None`` is zero."""
     pairs = [(t, s) for t, s in zip(target, source, strict=True) if t is not None and s is not None]
-    for i, (t, s) in enumerate(zip(target, source, strict=True)):
-        if t is None and s is not None:
-            target[i] = s * scale
+    if len(pairs) < len(target):
+        for i, (t, s) in enumerate(zip(target, source, strict=True)):
+            if t is None and s is not None:
+                target[i] = s * scale
     if pairs:
         torch._foreach_add_([t for t, _ in pairs], [s for _, s in pairs], alpha=scale)
 

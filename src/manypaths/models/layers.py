@@ -65,7 +65,9 @@ class SelfAttention(nn.Module):
     def forward(self, data: Tensor) -> Tensor:
         query, key, value = (layer(data).flatten(2) for layer in (self.query, self.key, self.value))
         weights = torch.bmm(query.transpose(1, 2), key).softmax(-1)
-        return data + self.gamma * torch.bmm(value, weights.transpose(1, 2)).reshape(data.shape)
+        # weights on the left: their gradient then comes in the order in memory that softmax's backward pass wants
+        mixed = torch.bmm(weights, value.transpose(1, 2)).transpose(1, 2)
+        return data + self.gamma * mixed.reshape(data.shape)
 
 
 _WEIGHTS = {

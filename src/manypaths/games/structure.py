@@ -1,0 +1,66 @@
+"""Who has which weights and buffers: looked up once, and again when something was put in, taken out or frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Structure:
+    """The weights of every player, and where the buffers are.
+
+    Walking through modules can take as long as a small network's forward pass; ``holds`` asks every module only
+    whether it still has the parts that it had.
+
+    Attributes:
+        trainable: player -> its weights that require a gradient, in the order of ``Module.parameters()``.
+        frozen: the weights of all players that do not.
+        places: where the buffers are kept, as from ``buffer_places``.
+    """
+
+    def __init__(self, players: Mapping[str, nn.Module]):
+        weights = {name: list(module.parameters()) for name, module in players.items()}
+        self.trainable = {name: [p for p in found if p.requires_grad] for name, found in weights.items()}
+        self._weights = [p for found in weights.values() for p in found]
+        self.frozen = [p for p in self._weights if not p.requires_grad]
+        self.places = buffer_places(players.values())
+        self._modules = list(dict.fromkeys(part for player in players.values() for part in player.modules()))
+        self._seen = self._look(players)
+
+    @property
+    def device(self) -> torch.device:
+        """Of the first weight."""
+        return self._weights[0].device
+
+    def holds(self, players: Mapping[str, nn.Module]) -> bool:
+        """Whether looking again would find the same."""
+        return self._look(players) == self._seen
+
+    def _look(self, players: Mapping[str, nn.Module]) -> list[Any]:
+        """The players' modules, their parts and who is frozen, by identity."""
+        seen: list[Any] = [*players, *map(id, players.values())]
+        for module in self._modules:
+            for parts in (module._modules, module._parameters, module._buffers):
+                seen.extend(map(id, parts.values()))
+                seen.append(len(parts))
+            seen.extend(module._buffers)
+        seen.extend(p.requires_grad for p in self._weights)
+        return seen
+
+
+def buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:
+    """Where the players keep their buffers, a shared one once.
+
+    Not the tensors themselves: ``self.scale = 0.9 * self.scale + ...`` in a forward pass puts another one there.
+    """
+    seen: set[int] = set()
+    found: list[tuple[dict[str, Any], str]] = []
+    for module in dict.fromkeys(part for player in players for part in player.modules()):
+        for name, buffer in module._buffers.items():
+            if buffer is not None and id(buffer) not in seen:
+                seen.add(id(buffer))
+                found.append((module._buffers, name))
+    return found
