@@ -81,7 +81,7 @@ def test_what_is_written(tmp_path, quiet) -> None:
         "interval": [3.0, 3.0],
         "verdict": "holds",
         "note": "",
-        "power": {"smallest_effect": 0.0, "undecided": None, "assumed": None},
+        "power": {"smallest_effect": 0.0, "undecided": None, "assumed": None, "confirmable": True},
         "n": None,
     }
     assert (mean["statistic"], mean["verdict"], mean["n"]) == (2.0, "holds", 3)

@@ -9,7 +9,7 @@ import pytest
 
 from manypaths.errors import InvalidValue
 from manypaths.studies.engine.claims import Claim, Region, above, below, within
-from manypaths.studies.engine.power import power, smallest_effect, undecided_chance
+from manypaths.studies.engine.power import Power, power, ruling_chance, smallest_effect
 from manypaths.studies.engine.statistics import (
     Bootstrap,
     Exact,
@@ -152,11 +152,28 @@ def test_power_of_a_t_interval() -> None:
     effect = smallest_effect(10, 1.0)
     assert effect == pytest.approx(0.9959, abs=2e-3)
     assert smallest_effect(10, 3.0) == pytest.approx(3 * effect, rel=1e-12)
-    assert undecided_chance(10, 1.0, above(0.0), effect) == pytest.approx(0.2, abs=0.02)
-    assert undecided_chance(10, 1.0, within(0.3), 0.0) > 0.99, "an interval wider than its margin decides nothing"
-    assert undecided_chance(10, 0.01, within(0.5), 0.0) == 0.0
+    assert ruling_chance(10, 1.0, above(0.0), effect, "undecided") == pytest.approx(0.2, abs=0.02)
+    assert ruling_chance(10, 1.0, within(0.3), 0.0, "undecided") > 0.99, (
+        "an interval wider than its margin decides nothing"
+    )
+    assert ruling_chance(10, 0.01, within(0.5), 0.0, "undecided") == 0.0
     assert smallest_effect(1, 1.0) is None
-    assert undecided_chance(1, 1.0, above(0.0), 5.0) == 1.0
+    assert ruling_chance(1, 1.0, above(0.0), 5.0, "undecided") == 1.0
+
+
+def test_an_equivalence_that_too_few_seeds_can_only_refute_says_so() -> None:
+    def power_of(region: Region, n: int, least: float = -math.inf) -> Power:
+        statistic = Bootstrap(per_seed=len, n=n, spread=0.15, least=least)
+        return power(Claim(name="a", statement="", statistic=statistic, expected=region))
+
+    few, many = power_of(within(0.22), 3), power_of(within(0.22), 12)
+    assert (few.confirmable, few.reach) == (False, "0.49 off, to refute")
+    assert str(few) == "refuted from 0.49 off the boundary; confirmed four times in five at no value"
+    assert (many.confirmable, many.reach) == (True, "0.13 off")
+    assert power_of(below(0.22), 3).confirmable, "a statistic without a floor can lie as far below as it likes"
+    assert not power_of(below(0.22), 3, least=0.0).confirmable
+    assert power_of(below(0.22), 12, least=0.0).confirmable
+    assert power_of(within(0.22).negated(), 3).confirmable
 
 
 def test_power_of_a_share() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from manypaths.studies.engine.claims import Claim, Region
+from manypaths.studies.engine.claims import Claim, Region, Ruling
 from manypaths.studies.engine.statistics import (
     Bootstrap,
     Estimate,
@@ -31,18 +32,22 @@ class Power:
             probability 0.8 (``None``: at no distance; 0: always decided).
         undecided: the probability of ``undecided`` when the statistic's true value is ``assumed`` (``None``: no value
             was assumed).
+        confirmable: whether some value in the region is far enough from its boundaries. Where none is (an equivalence
+            with too few seeds), the claim can be refuted and hardly confirmed.
     """
 
     smallest_effect: float | None
     undecided: float | None = None
     assumed: float | None = None
+    confirmable: bool = True
 
     @property
     def reach(self) -> str:
         """The smallest effect in a word, for a column of a table."""
         if self.smallest_effect is None:
             return "never"
-        return f"{self.smallest_effect:.2g} off" if self.smallest_effect else "always"
+        off = f"{self.smallest_effect:.2g} off" if self.smallest_effect else "always"
+        return off if self.confirmable else f"{off}, to refute"
 
     def __str__(self) -> str:
         if self.smallest_effect is None:
@@ -50,7 +55,9 @@ class Power:
         elif self.smallest_effect == 0:
             text = "always decided"
         else:
-            text = f"decided from {self.smallest_effect:.2g} off the boundary"
+            text = f"{'decided' if self.confirmable else 'refuted'} from {self.smallest_effect:.2g} off the boundary"
+        if not self.confirmable:
+            text += "; confirmed four times in five at no value"
         if self.undecided is not None:
             text += f"; undecided at {self.assumed:g} with probability {self.undecided:.2f}"
         return text
@@ -67,8 +74,10 @@ def power(claim: Claim) -> Power:
     if isinstance(statistic, Bootstrap):
         n, spread, level = statistic.n, statistic.spread, statistic.level
         effect = smallest_effect(n, spread, level=level)
-        chance = None if assumed is None else undecided_chance(n, spread, region, assumed, level=level)
-        return Power(effect, chance, assumed)
+        chance = partial(ruling_chance, n, spread, region, level=level)
+        deepest = _deepest(region, statistic.least)
+        confirmable = deepest is None or chance(deepest, "holds") >= CHANCE
+        return Power(effect, None if assumed is None else chance(assumed, "undecided"), assumed, confirmable)
     assert isinstance(statistic, Exact)
     return Power(0.0)
 
@@ -89,20 +98,28 @@ def smallest_effect(n: int, spread: float, *, level: float = 0.95) -> float | No
     return float(shift) * spread / math.sqrt(n)  # type: ignore[arg-type]
 
 
-def undecided_chance(
-    n: int, spread: float, region: Region, value: float, *, level: float = 0.95, draws: int = 4000
+def ruling_chance(
+    n: int, spread: float, region: Region, value: float, ruling: Ruling, *, level: float = 0.95, draws: int = 4000
 ) -> float:
-    """The probability of ``undecided`` at a true value, by simulating means and t intervals of n normal seeds."""
+    """The probability of a ruling at a true value, by simulating means and t intervals of n normal seeds."""
     from scipy.stats import t
 
     if n < 2:
-        return 1.0
+        return float(ruling == "undecided")
     rng = np.random.default_rng(0)
     means = value + spread / math.sqrt(n) * rng.standard_normal(draws)
     deviations = spread * np.sqrt(rng.chisquare(n - 1, draws) / (n - 1))
     half = t.ppf((1 + level) / 2, n - 1) * deviations / math.sqrt(n)
     rulings = [region.rule(low, high) for low, high in zip(means - half, means + half, strict=True)]
-    return rulings.count("undecided") / draws
+    return rulings.count(ruling) / draws
+
+
+def _deepest(region: Region, least: float) -> float | None:
+    """The value of a region that is farthest from its boundaries; ``None`` where there is none such."""
+    low = max(region.low, least)
+    if region.outside or math.isinf(low) or math.isinf(region.high):
+        return None
+    return low if low == least else (low + region.high) / 2
 
 
 class _Shares:

@@ -129,6 +129,7 @@ class Bootstrap(Statistic):
         n: seeds at the scale.
         spread: assumed standard deviation of one seed's contribution: the statistic's standard error is assumed to be
             spread / sqrt(n). Decides the power that is announced, and nothing else.
+        least: the smallest value that the statistic can have; for the power, too.
         by: the column of seeds.
     """
 
@@ -136,6 +137,7 @@ class Bootstrap(Statistic):
     summary: Callable[[np.ndarray], Any] = np.mean
     n: fields.PositiveInt
     spread: fields.Positive
+    least: float = -math.inf
     by: str = "seed"
     where: Mapping[str, Any] = field(default_factory=dict)
     level: fields.Probability = 0.95
