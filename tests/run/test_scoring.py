@@ -26,6 +26,7 @@ from manypaths.models.classifiers import DigitsCnn
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.parts import Part
+from manypaths.run import scoring
 from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
@@ -85,13 +86,28 @@ def test_the_recipe_and_the_command_line_choose_metrics(tiny, tmp_path, quick_ne
 
 def test_the_references_features_are_computed_once(tiny, quick_net, monkeypatch) -> None:
     recipe, seen = tiny.with_({"metrics": "frechet,kid,precision-recall"}), []
+    monkeypatch.setattr(scoring, "_KNOWN", {})
     generated = [torch.randint(256, (n, 1, 8, 8), dtype=torch.uint8) for n in (60, 70)]
     scorer = Scorer(recipe)
     net = scorer.net.net
     monkeypatch.setattr(net, "features", lambda images: seen.append(len(images)) or net.body(to_float(images)))
     found = [scorer.scores(images) for images in generated]
     assert sum(seen) == 60 + 70 + len(scorer.reference)
+    assert found == [Scorer(recipe).scores(images) for images in generated], "also by another run's"
+    monkeypatch.setattr(scoring, "_KNOWN", {})
     assert found == [Scorer(recipe).scores(images) for images in generated], "bit for bit"
+
+
+def test_another_net_or_another_reference_is_not_taken_for_one_that_is_known(tiny, quick_net, monkeypatch) -> None:
+    monkeypatch.setattr(scoring, "_KNOWN", {})
+    scorer = Scorer(tiny.with_({"metrics": "frechet"}))
+    same, other = scorer.net, FeatureNet("digits-cnn", DigitsCnn(), scorer.net.accuracy, scorer.net.data)
+    found = [scoring._known_of("a", same), scoring._known_of("a", other), scoring._known_of("b", same)]
+    assert len({id(known) for known in (scorer._known, *found)}) == 4
+    assert scoring._known_of("a", same) is found[0]
+    for name in "cdef":
+        scoring._known_of(name, None)
+    assert list(scoring._KNOWN) == [(name, "") for name in "cdef"], "the four that were used last are kept"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from manypaths.data import DATA_SETS
-from manypaths.data.base import Data, DataSet, data_directory
+from manypaths.data.base import Data, DataSet, Digest, data_directory
 from manypaths.errors import InvalidValue, unknown_name
 from manypaths.files import atomic_file, write_atomically
 from manypaths.models.classifiers import Classifier
@@ -45,6 +45,13 @@ class FeatureNet:
     net: Classifier
     accuracy: float
     data: str
+
+    def checksum(self) -> str:
+        """A short fingerprint of its weights and buffers."""
+        digest = Digest()
+        for tensor in self.net.state_dict().values():
+            digest.update(tensor.reshape(-1))
+        return digest.text()
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,12 @@ class Scorer:
             metric.prepare(self.kind)
         self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
         self.net: FeatureNet | None = None
-        self._known: dict[str, Tensor] = {}  # the reference's features, once for all evaluations
         net = net or recipe.net
         if any(metric.reads_net(self.kind) for metric in self.metrics):
             self.net = _fitting_net(net or default_net(data), self.reference)
         elif net is not None:
             raise InvalidValue(f"net is {net!r}: expected none, for no metric here reads a feature net")
+        self._known = _known_of(reference.checksum(), self.net)
 
     @property
     def kind(self) -> Kind:
@@ -83,6 +83,20 @@ class Scorer:
             which: {score.metric: score.value for score in self.scores(self.generated(training, which))}
             for which in ready(training)
         }
+
+
+_KNOWN: dict[tuple[str, ...], dict[str, Tensor]] = {}
+KEPT = 4
+"""References whose features a process keeps: those of all runs that it scores one after another are the same."""
+
+
+def _known_of(reference: str, net: FeatureNet | None) -> dict[str, Tensor]:
+    """What is known of a reference, by its checksum and the net's."""
+    key = (reference, "" if net is None else net.checksum())
+    _KNOWN[key] = _KNOWN.pop(key, {})  # the one that was used last comes last
+    for oldest in list(_KNOWN)[:-KEPT]:
+        del _KNOWN[oldest]
+    return _KNOWN[key]
 
 
 def evaluate(
