@@ -69,7 +69,7 @@ CORE = [p for p in FILES if room(p) in ("rules", "oracles", "optim", "games", "t
 @pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_core_moves_weights_in_place(path: Path) -> None:
     found = re.findall(r"(?<!utils)\.data\b|deepcopy|nan_to_num", path.read_text())
-    if path.name == "vectors.py":  # ``exchange``, for the time of an evaluation elsewhere
+    if path.name == "vectors.py":  # ``give_back``, for the time of an evaluation elsewhere
         found.remove(".data")
     assert not found, f"banned in the core: {found}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def _unseen(*_) -> int:
 def _work(rank: int, address: str, path: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=PROCESSES)
+    shared_memory.AT_ONCE = 7  # or nothing here would come in several pieces
     before = set(os.listdir("/dev/shm"))
     memory = SharedMemory()
     results = {"means": _means(memory, rank)}
@@ -66,6 +68,10 @@ def _work(rank: int, address: str, path: str) -> None:
         mine = numbers(rank + turn, torch.float64, 40)
         assert memory.mean_(mine)
         results[f"turn {turn}"] = mine
+    for n in (1, 2, 4):
+        few = [torch.full((n,), float(rank)), torch.empty(0), torch.full((), float(rank))][: n + 1]
+        assert memory.mean_(few)
+        results[f"few {n}"] = few
     memory = copy.deepcopy(memory)
     mine = numbers(rank, torch.float32)
     assert memory.mean_(mine)
@@ -89,10 +95,13 @@ def ranks(on_processes):
     return on_processes(_work, PROCESSES)
 
 
-def mean_of(turn: int, dtype: torch.dtype, scale: int) -> list[torch.Tensor]:
-    third = 1.0 / 3.0
-    given = [numbers(rank + turn, dtype, scale) for rank in range(PROCESSES)]
-    return [a * third + b * third + c * third for a, b, c in zip(*given, strict=True)]
+def mean_of(turn: int, dtype: torch.dtype, scale: int, *, processes: int = PROCESSES) -> list[torch.Tensor]:
+    """In the order of ranks."""
+    given = [numbers(rank + turn, dtype, scale) for rank in range(processes)]
+    return [
+        sum((t * (1.0 / processes) for t in rest), start=first * (1.0 / processes))
+        for first, *rest in zip(*given, strict=True)
+    ]
 
 
 def test_every_process_has_the_mean(ranks) -> None:
@@ -113,6 +122,28 @@ def test_a_copy_has_memory_of_its_own(ranks) -> None:
     for results in ranks:
         for mean, found in zip(mean_of(0, torch.float32, 1), results["copied"], strict=True):
             assert torch.equal(mean, found)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_fewer_numbers_than_processes(ranks, n) -> None:
+    for results in ranks:
+        assert [t.tolist() for t in results[f"few {n}"]] == [[1.0] * n, [], 1.0][: n + 1]
+
+
+def _some(rank: int, address: str, path: str, *, processes: int) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
+    mine = numbers(rank, torch.float32, 7)
+    assert SharedMemory().mean_(mine)
+    torch.save(mine, f"{path}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_any_number_of_processes(on_processes, processes) -> None:
+    expected = mean_of(0, torch.float32, 7, processes=processes)
+    for found in on_processes(partial(_some, processes=processes), processes):
+        assert all(map(torch.equal, expected, found))
 
 
 def test_no_name_is_left(ranks) -> None:

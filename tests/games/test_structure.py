@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -76,6 +78,48 @@ def test_weights_that_move_in_place_and_buffers_that_count_change_nothing() -> N
             p.add_(1.0)
     subject.gradients(torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), moves_buffers=True)
     assert known.holds(subject.players)
+
+
+def test_a_traced_player_is_looked_through() -> None:
+    with warnings.catch_warnings():  # newer versions of torch would have something else used
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(nn.Linear(2, 1), torch.zeros(1, 2))
+    subject = Game.from_losses({"a": lambda s, a: a(s).square().mean()}, {"a": traced})
+    for _ in range(2):
+        with subject.unchanging():
+            assert [p.shape for p in subject.parameters("a")] == [(1, 2), (1,)]
+
+
+class Growing(nn.Module):
+    """Lists the weights of the stages that it has come to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages, self.stage = nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)]), 1
+
+    def named_parameters(self, *args, **kwargs):
+        for stage in list(self.stages)[: self.stage]:
+            yield from stage.named_parameters(*args, **kwargs)
+
+
+def test_a_player_with_a_list_of_its_own_is_asked_each_time() -> None:
+    growing = Growing()
+    subject = Game.from_losses({"a": lambda s, a: a.stages[0](s).mean()}, {"a": growing})
+    with subject.unchanging():
+        assert len(subject.parameters("a")) == 2
+    growing.stage = 2
+    with subject.unchanging():
+        assert len(subject.parameters("a")) == 4
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_made_inside_looks_for_itself(copied) -> None:
+    subject = game()
+    with subject.unchanging():
+        twin = copied(subject)
+    twin.players = {"a": Player()}
+    twin.players["a"].first.weight.requires_grad_(False)
+    assert [id(p) for p in twin.parameters("a")] == [id(p) for p in twin.players["a"].parameters() if p.requires_grad]
 
 
 def test_a_weight_that_is_frozen_between_two_steps_stays() -> None:

@@ -174,6 +174,8 @@ def test_an_equivalence_that_too_few_seeds_can_only_refute_says_so() -> None:
     assert not power_of(below(0.22), 3, least=0.0).confirmable
     assert power_of(below(0.22), 12, least=0.0).confirmable
     assert power_of(within(0.22).negated(), 3).confirmable
+    assert power_of(Region(0.0, 1.0), 12, least=0.0).confirmable, "the middle is deeper than the floor"
+    assert str(power_of(within(0.22), 1)) == "confirmed at no value"
 
 
 def test_power_of_a_share() -> None:

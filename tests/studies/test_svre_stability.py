@@ -42,6 +42,7 @@ def test_methods_are_the_recipes_at_the_settings_rates(data) -> None:
     made = {name: runs.recipe(data, "deep", name, setting, size).to_plain() for name in METHODS}
     assert {name: plain["rule"]["name"] for name, plain in made.items()} == {
         "svre": "extragradient",
+        "se": "extragradient",
         "se-a": "extragradient",
         "sg-a": "alternating",
         "two-step": "extragradient",
@@ -50,17 +51,27 @@ def test_methods_are_the_recipes_at_the_settings_rates(data) -> None:
     }
     assert made["two-step"]["rule"]["extrapolation"] == 2.0
     assert (made["lookahead"]["rule"]["k"], made["lookahead"]["rule"]["alpha"]) == (5, 0.5)
+    plain_steps = ("svre", "se", "ws-svre")
     for name, plain in made.items():
         assert plain["game"]["critic"] == {**made["se-a"]["game"]["critic"], "width": 128}
         assert plain["evaluations"] == 2 * 64 * 550_000
         rates = {player: plain["bases"][player]["lr"] for player in runs.PLAYERS}
-        lr = 2e-2 if "svre" in name else 2e-4
+        lr = 2e-2 if name in plain_steps else 2e-4
         assert rates == {"generator": pytest.approx(lr), "critic": pytest.approx(5 * lr)}
-        assert plain["bases"]["critic"]["name"] == ("sgd" if "svre" in name else "adam")
+        assert plain["bases"]["critic"]["name"] == ("sgd" if name in plain_steps else "adam")
         assert plain["seed"] == 3
         Recipe.from_plain(plain).check()
     assert made["svre"]["averages"]["uniform"]["restart"] == 0.1
-    assert made["se-a"]["averages"] == {}
+    assert made["se-a"]["averages"] == made["se"]["averages"] == {}
+    assert {name: plain["oracle"]["name"] for name, plain in made.items() if name in plain_steps} == {
+        "svre": "svrg",
+        "se": "stochastic",
+        "ws-svre": "svrg",
+    }
+    unlike = ("oracle", "averages", "source", "name")
+    assert {k: v for k, v in made["se"].items() if k not in unlike} == {
+        k: v for k, v in made["svre"].items() if k not in (*unlike,)
+    } | {k: made["se"][k] for k in ("log_every", "evaluate_every", "checkpoint_every")}
 
 
 # ---- cells -------------------------------------------------------------------------------------------------------
@@ -137,15 +148,31 @@ def test_what_diverged_means() -> None:
     assert results.diverged(run([8.0, 1.0, 9.0, 9.0, 9.0, 9.0, 9.0, 2.1]))
     assert not results.diverged(run([8.0, 7.0, 6.0, 9.0])), "one that never got anywhere has not"
     assert results.diverged(run([8.0, 1.0, 1.0, 1.0], "diverged"))
+    unseen = run([8.0, 1.0, math.nan, math.nan])
+    assert results.diverged(unseen), "nothing finite in the last quarter"
+    assert results.end(unseen) == math.inf
+    assert results.best(run([math.nan] * 4, "diverged")) == math.inf
     assert results.end(run([8.0, 0.5, 3.0, 2.5])) == 2.5
     assert results.end(run([8.0, 1.0], "diverged")) == math.inf
+
+
+def test_where_a_divergence_would_show() -> None:
+    def at(*runs: tuple[str, list[float], str]) -> Table:
+        return Table.concatenate(
+            [Table({"method": m, "evaluations": [20.0, 40.0, 60.0, 80.0], "score": s, "state": e}) for m, s, e in runs]
+        ).with_columns({"budget": 80.0})
+
+    rows = at(("a", [7.0, 5.0, 4.0, 3.9], "finished"), ("b", [7.9, 6.0, 6.0, 6.0], "finished"))
+    assert results.would_show("a")(rows)
+    assert not results.would_show("b")(rows), "the worst score here is not twice its best"
+    assert results.would_show("b")(at(("b", [7.9, 6.0, 6.0, math.nan], "diverged")))
 
 
 # ---- verdicts ----------------------------------------------------------------------------------------------------
 
 
 @cache
-def made_up(scale: str, right: bool, steps: float = 1000.0) -> Table:
+def made_up(scale: str, right: bool, steps: float = 1000.0, *, learns: bool = True) -> Table:
     """Results as the claims have them, or the opposite; SVRE diverges nowhere, or everywhere but once."""
     size, tables = study.SIZES[scale], []
     for net in size.nets:
@@ -156,7 +183,10 @@ def made_up(scale: str, right: bool, steps: float = 1000.0) -> Table:
                 last = 9.0 if lost else 1.0 + place / 10
                 if method == "ws-svre":
                     last = 0.9 if right else 20.0
-                scores = {"score": [4.0, 1.0, last, last], "evaluations": np.arange(1.0, 5.0) * size.evaluations / 4}
+                scores = {
+                    "score": [4.0, 1.0, last, last] if learns else [4.0, 3.0, 3.0, 3.0],
+                    "evaluations": np.arange(1.0, 5.0) * size.evaluations / 4,
+                }
                 about = {"method": method, "step": steps, "state": "finished", "budget": size.evaluations}
                 tables.append(Table(scores).with_columns({**labels, **about}))
     return Table.concatenate(tables)
@@ -165,11 +195,14 @@ def made_up(scale: str, right: bool, steps: float = 1000.0) -> Table:
 @pytest.mark.parametrize("name", ["svre-stability", "svre-stability-svhn"])
 def test_every_verdict_flips(name) -> None:
     claims = {claim.name: claim for claim in find_study(name).at("paper").claims}
-    assert len(claims) == 2 * 7 + 2
+    assert len(claims) == 2 * (6 + 6 + 2) + 2
     right, wrong = (made_up("paper", value, 100_000.0) for value in (True, False))
     assert {n: c.judge(right).ruling for n, c in claims.items()} == dict.fromkeys(claims, "holds")
     assert {c.negated().judge(right).ruling for c in claims.values()} == {"does not hold"}
+    shows = {n: claims.pop(n) for n in list(claims) if n.endswith("shows")}
     assert {n: c.judge(wrong).ruling for n, c in claims.items()} == dict.fromkeys(claims, "does not hold")
+    nothing = made_up("paper", True, learns=False)
+    assert {n: c.judge(nothing).ruling for n, c in shows.items()} == dict.fromkeys(shows, "does not hold")
 
 
 def test_the_papers_statement_is_tested_at_its_horizon_alone() -> None:
@@ -180,7 +213,7 @@ def test_the_papers_statement_is_tested_at_its_horizon_alone() -> None:
 
     lacking = "not tested: 100,000 iterations of svre are needed, and "
     assert notes("laptop", 1e6) == {("undecided", f"{lacking}it was not played here")}
-    assert notes("paper", 99_999.0) == {("undecided", f"{lacking}its longest run here has 99,999")}
+    assert notes("paper", 99_999.0) == {("undecided", f"{lacking}its shortest run here has 99,999")}
     assert notes("paper", 100_000.0) == {("holds", "")}
 
 

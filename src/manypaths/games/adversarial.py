@@ -128,7 +128,6 @@ class Adversarial(Game):
 
     def twin(self, point: Point, buffers: Sequence[Tensor]) -> Adversarial:
         twin, twins = copy.copy(self), twin_modules(self, point, buffers)
-        twin._known, twin._unchanging = None, False
         twin.players = {name: twins(module) for name, module in self.players.items()}
         played = {id(module) for module in self.players.values()}
         vars(twin).update({name: twins(part) for name, part in vars(self).items() if id(part) in played})

@@ -89,7 +89,7 @@ class Game(ABC):
 
     @contextlib.contextmanager
     def unchanging(self) -> Iterator[None]:
-        """Inside, who has which weights and buffers stays as it is at the beginning."""
+        """Inside, who has which weights and buffers is taken to stay as it was at the beginning."""
         if self._known is None or not self._known.holds(self.players):
             self._known = Structure(self.players)
         outer, self._unchanging = self._unchanging, True
@@ -97,6 +97,10 @@ class Game(ABC):
             yield
         finally:
             self._unchanging = outer
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy looks for itself."""
+        return {key: value for key, value in vars(self).items() if key not in ("_known", "_unchanging")}
 
     @property
     def device(self) -> torch.device:

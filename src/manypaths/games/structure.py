@@ -8,12 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
+_TORCHS = {
+    name: getattr(nn.Module, name)
+    for name in ("parameters", "named_parameters", "modules", "named_modules", "children", "named_children")
+}
+
 
 class Structure:
     """The weights of every player, and where the buffers are.
 
     Walking through modules can take as long as a small network's forward pass; ``holds`` asks every module only
-    whether it still has the parts that it had.
+    whether it still has the parts that it had. A module that lists its weights in a way of its own is asked again each
+    time.
 
     Attributes:
         trainable: player -> its weights that require a gradient, in the order of ``Module.parameters()``.
@@ -28,6 +34,7 @@ class Structure:
         self.frozen = [p for p in self._weights if not p.requires_grad]
         self.places = buffer_places(players.values())
         self._modules = list(dict.fromkeys(part for player in players.values() for part in player.modules()))
+        self._foreign = any(getattr(type(m), name) is not way for m in self._modules for name, way in _TORCHS.items())
         self._seen = self._look(players)
 
     @property
@@ -37,7 +44,7 @@ class Structure:
 
     def holds(self, players: Mapping[str, nn.Module]) -> bool:
         """Whether looking again would find the same."""
-        return self._look(players) == self._seen
+        return not self._foreign and self._look(players) == self._seen
 
     def _look(self, players: Mapping[str, nn.Module]) -> list[Any]:
         """The players' modules, their parts and who is frozen, by identity."""
@@ -46,7 +53,7 @@ class Structure:
             for parts in (module._modules, module._parameters, module._buffers):
                 seen.extend(map(id, parts.values()))
                 seen.append(len(parts))
-            seen.extend(module._buffers)
+            seen.extend(module._buffers.keys())
         seen.extend(p.requires_grad for p in self._weights)
         return seen
 

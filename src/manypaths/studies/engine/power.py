@@ -56,7 +56,7 @@ class Power:
             text = "always decided"
         else:
             text = f"{'decided' if self.confirmable else 'refuted'} from {self.smallest_effect:.2g} off the boundary"
-        if not self.confirmable:
+        if not self.confirmable and self.smallest_effect is not None:
             text += "; confirmed four times in five at no value"
         if self.undecided is not None:
             text += f"; undecided at {self.assumed:g} with probability {self.undecided:.2f}"
@@ -116,10 +116,8 @@ def ruling_chance(
 
 def _deepest(region: Region, least: float) -> float | None:
     """The value of a region that is farthest from its boundaries; ``None`` where there is none such."""
-    low = max(region.low, least)
-    if region.outside or math.isinf(low) or math.isinf(region.high):
-        return None
-    return low if low == least else (low + region.high) / 2
+    deepest = max(least, (region.low + region.high) / 2)
+    return None if region.outside or math.isinf(deepest) else deepest
 
 
 class _Shares:

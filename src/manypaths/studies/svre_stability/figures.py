@@ -9,24 +9,30 @@ import numpy as np
 from manypaths.studies.engine.figures import COLOURS, canvas
 from manypaths.studies.engine.statistics import binomial_interval
 from manypaths.studies.engine.tables import Table
-from manypaths.studies.svre_stability.results import diverged, run_of
+from manypaths.studies.svre_stability.results import diverged, lost, run_of, would_show
 from manypaths.studies.svre_stability.runs import FACTORS, METHODS, RATIOS
 
 FINE, LOST = COLOURS[0], COLOURS[1]
 
 
 def draw_shares(table: Table) -> Any:
-    """The share of settings at which each method diverges, with its exact interval; a panel per kind of networks."""
+    """The share of settings at which each method diverges, with its exact interval; a panel per kind of networks.
+
+    Beside it: how many of these became non-finite, and at how many a divergence would have shown.
+    """
     nets = _nets(table)
     figure, panels = canvas(len(nets), height=3.0, sharey=True)
     for panel, net in zip(panels, nets, strict=True):
         settings = [rows for _, rows in table.where(net=net).groups("setting")]
         for row, method in enumerate(METHODS):
-            lost = sum(diverged(run_of(rows, method)) for rows in settings)
-            share = binomial_interval(lost, len(settings))
+            runs = [run_of(rows, method) for rows in settings]
+            gone, broken = sum(map(diverged, runs)), sum(map(lost, runs))
+            shows = sum(map(would_show(method), settings))
+            share = binomial_interval(gone, len(settings))
             panel.plot([share.low, share.high], [row, row], color=COLOURS[0], linewidth=3, alpha=0.35)
             panel.plot(share.value, row, "o", color=COLOURS[0])
-            panel.text(1.02, row, f"{lost} of {len(settings)}", va="center", fontsize=8)
+            said = f"{gone} of {len(settings)}, {broken} not finite;\nwould show at {shows}"
+            panel.text(1.02, row, said, va="center", fontsize=7)
         panel.set(xlim=(0, 1), xlabel="share of settings that diverge", title=f"{net} networks")
         panel.set_yticks(range(len(METHODS)), [about.title for about in METHODS.values()])
     panels[0].invert_yaxis()
@@ -65,11 +71,11 @@ def draw_courses(table: Table) -> Any:
         unseen = 0
         for _, rows in table.where(net=net).groups("setting"):
             run = run_of(rows, method)
-            lost = diverged(run)
+            gone = diverged(run)
             unseen += not np.isfinite(run["score"].astype(float)).any()
             share = run["evaluations"].astype(float) / float(run["budget"][0])
-            colour = LOST if lost else "#888888"
-            style = {"color": colour, "linewidth": 0.9, "markersize": 2, "alpha": 0.9 if lost else 0.6}
+            colour = LOST if gone else "#888888"
+            style = {"color": colour, "linewidth": 0.9, "markersize": 2, "alpha": 0.9 if gone else 0.6}
             panel.plot(share, run["score"].astype(float), ".-", **style)
         panel.set(yscale="log", xlim=(0, 1.05))
         panel.set_title(METHODS[method].title + (f" ({unseen} lost unscored)" if unseen else ""), fontsize=8)

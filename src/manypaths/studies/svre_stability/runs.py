@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from manypaths.metrics.base import SampleMetric
+from manypaths.oracles.stochastic import Stochastic
 from manypaths.parts import Part
 from manypaths.randomness import generator_for
 from manypaths.recipes import RECIPES
@@ -35,6 +36,23 @@ FOREVER = 10**9
 """Steps of a run that ends with its budget."""
 
 
+def _same(recipe: Recipe) -> Recipe:
+    return recipe
+
+
+def _plain_gradients(recipe: Recipe) -> Recipe:
+    """Without variance reduction: every mini-batch has latents of its own, and there is no snapshot to restart at."""
+    return replace(recipe.with_({"source.latents": "fresh", "oracle": Part(Stochastic)}), averages={})
+
+
+def _far(recipe: Recipe) -> Recipe:
+    return recipe.with_({"rule.extrapolation": FAR})
+
+
+def _looking_ahead(recipe: Recipe) -> Recipe:
+    return recipe.with_({"rule": Part(Lookahead, inner=recipe.rule)})
+
+
 @dataclass(frozen=True)
 class Method:
     """A method, by the recipe that it is made from.
@@ -43,24 +61,28 @@ class Method:
         title: as in a sentence.
         recipe: of the recipes' names.
         cost: mini-batch gradients of each player per step; says how often a run is scored.
+        made: what it changes in the recipe.
         warm: starts from where SE-A stood at half of the budget, and spends the other half.
     """
 
     title: str
     recipe: str
     cost: int
+    made: Callable[[Recipe], Recipe] = _same
     warm: bool = False
 
 
 METHODS = {
     "svre": Method("SVRE", "svre", 5),
+    "se": Method("SE", "svre", 2, _plain_gradients),
     "se-a": Method("SE-A", "se-a", 2),
     "sg-a": Method("SG-A", "sg-a", 1),
-    "two-step": Method("two-step-size EG", "se-a", 2),
-    "lookahead": Method("lookahead", "sg-a", 1),
+    "two-step": Method("two-step-size EG", "se-a", 2, _far),
+    "lookahead": Method("lookahead", "sg-a", 1, _looking_ahead),
     "ws-svre": Method("WS-SVRE", "svre", 5, warm=True),
 }
-BASELINES = ("se-a", "sg-a", "two-step", "lookahead")
+"""SE is SVRE without variance reduction: the same plain steps at the same rates."""
+BASELINES = ("se", "se-a", "sg-a", "two-step", "lookahead")
 ALONE = tuple(name for name, method in METHODS.items() if not method.warm and name != "se-a")
 """Methods with a cell of their own; SE-A shares one with what starts from it."""
 
@@ -121,7 +143,7 @@ class Size:
 def recipe(data: str, net: str, method: str, setting: Setting, size: Size) -> Recipe:
     """A method's own recipe, with the setting's learning rates, for the budget."""
     chosen = METHODS[method]
-    base = RECIPES[f"{data}-{NETS[net]}{chosen.recipe}"]()
+    base = chosen.made(RECIPES[f"{data}-{NETS[net]}{chosen.recipe}"]())
     generator, critic = size.nets[net]
     lr = base.bases["generator"].settings["lr"] * setting.factor
     every = math.ceil(size.budget / chosen.cost / size.marks)
@@ -133,8 +155,6 @@ def recipe(data: str, net: str, method: str, setting: Setting, size: Size) -> Re
             "oracle.batch": size.batch,
             "bases.generator.lr": lr,
             "bases.critic.lr": lr * setting.ratio,
-            **({"rule.extrapolation": FAR} if method == "two-step" else {}),
-            **({"rule": Part(Lookahead, inner=base.rule)} if method == "lookahead" else {}),
         }
     )
     return replace(
