@@ -89,8 +89,8 @@ class Training:
         if info.jumped:
             self.oracle.jumped(self.game)
         due = self.oracle.due()
-        restarted = self._restart(due)
-        if restarted.any():
+        restarted = self._restart(due) if self._restarts else None
+        if restarted is not None and restarted.any():
             info = dataclasses.replace(info, jumped=True)
             if (between := restarted & ~due).any():
                 self.oracle.jumped(self.game, between)

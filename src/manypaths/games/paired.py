@@ -88,7 +88,7 @@ class PairedSource(FiniteSource):
     def take(self, index: Tensor) -> GanSample:
         if self.size is None:
             raise self._infinite("access by index")
-        return self._sample(index, self._latents[index], self._seeds[index])
+        return self._sample(index, _rows(self._latents, index), _rows(self._seeds, index))
 
     @classmethod
     def take_members(
@@ -147,7 +147,7 @@ class PairedSource(FiniteSource):
     def _sample(self, index: Tensor, latent: Tensor, seeds: Tensor) -> GanSample:
         index = index.to(self.real.device)
         label = None if self.labels is None else self.labels[index]
-        real = to_float(self.real[index], self.pixels)
+        real = to_float(_rows(self.real, index), self.pixels)
         if self.flip:
             real = flipped(real, seeds.to(real.device))
         return GanSample(real, latent.to(real.device, floating(real)), seeds.to(real.device), label)
@@ -213,3 +213,8 @@ def _as_tensor(item: Any) -> Tensor:
         pixels = torch.from_numpy(np.array(item.convert("L" if item.mode in ("1", "L") else "RGB")))
         return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
     raise InvalidType(f"items are {type(item).__name__}: expected tensors (add a transform to the data set)")
+
+
+def _rows(data: Tensor, index: Tensor) -> Tensor:
+    """``data[index]``, for one list of indices by the shorter way."""
+    return data.index_select(0, index) if index.ndim == 1 and index.dtype != torch.bool else data[index]

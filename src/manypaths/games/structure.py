@@ -51,8 +51,9 @@ class Structure:
         seen: list[Any] = [*players, *map(id, players.values())]
         for module in self._modules:
             for parts in (module._modules, module._parameters, module._buffers):
-                seen.extend(map(id, parts.values()))
                 seen.append(len(parts))
+                if parts:
+                    seen.extend(map(id, parts.values()))
             seen.extend(module._buffers.keys())
         seen.extend(p.requires_grad for p in self._weights)
         return seen
