@@ -199,6 +199,13 @@ def test_a_changed_claim_is_marked(tmp_path, quiet) -> None:
     changed = dataclasses.replace(plan, claims=(easier, *plan.claims[1:]))
     found = conduct(changed, tmp_path, executor=InProcess(), console=quiet)
     assert [v.note for v in found.verdicts] == ["the claim was changed after the first cell ran", "", ""]
+    about = json.loads((tmp_path / "study.json").read_text())
+    for claim in about["claims"]:
+        del claim["power"]["confirmable"]  # a version that said less about power
+    about["claims"][1]["power"]["smallest_effect"] = 0.123
+    (tmp_path / "study.json").write_text(json.dumps(about))
+    found = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    assert [v.note for v in found.verdicts] == ["", "the claim was changed after the first cell ran", ""]
 
 
 @pytest.mark.parametrize(("scale", "said"), [("smoke", 1), ("laptop", 0)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -39,7 +40,7 @@ def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
     for claim in plan.claims:
         verdict = claim.judge(table)
         known, now = before.get(claim.name, {}), claim.registered()
-        same = bool(known) and known.items() <= now.items()
+        same = bool(known) and _keeps(now, known)
         notes = (verdict.note, "" if same else "the claim was changed after the first cell ran")
         verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, "; ".join(filter(None, notes))))
     return verdicts
@@ -60,6 +61,14 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
         for name, write in plan.study.pages.items():
             write_atomically(store.path / f"{name}.md", write(table))
     return verdicts
+
+
+def _keeps(now: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether all that was written down is still so; more may be said about a claim now."""
+    return all(
+        key in now and (_keeps(now[key], value) if isinstance(value, Mapping) else now[key] == value)
+        for key, value in known.items()
+    )
 
 
 def markdown(verdicts: Sequence[Verdict], scale: str) -> str:
