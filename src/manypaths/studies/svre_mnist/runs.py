@@ -49,7 +49,7 @@ ORACLES: dict[str, Part[Oracle]] = {
 GRADIENT: Part[Rule] = Part(Alternating, order=("critic", "generator"))
 EXTRA: Part[Rule] = Part(Extragradient)
 AVERAGED = "uniform"
-SECONDS_PER_GRADIENT = {28: (0.004, 7e-4, 32), 8: (0.004, 7e-5, 16)}
+SECONDS_PER_GRADIENT = {28: (0.004, 5.5e-4, 32), 8: (0.004, 7e-5, 16)}
 """By the images' side: of one mini-batch gradient of both players on one core, measured beside other work, a fixed part
 and one per sample; and how many filters wide the generator was."""
 SECONDS_PER_SCORE, SECONDS_PER_RUN = 2.3, 4.0
