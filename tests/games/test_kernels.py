@@ -177,3 +177,18 @@ def test_a_route_keeps_the_order_in_memory(route: str, monkeypatch: pytest.Monke
             found = module(data.contiguous(memory_format=torch.channels_last))
         assert found.is_contiguous(memory_format=torch.channels_last)
         torch.testing.assert_close(found, module(data))
+
+
+@pytest.mark.parametrize("name", ["native", "columns"])
+def test_a_layer_on_one_channel_keeps_the_order_in_memory(name) -> None:
+    """A weight of one input channel is contiguous in both orders: its strides say which is meant."""
+    tuned = TunedConvolutions()
+    for order, channels_last in ((torch.contiguous_format, False), (torch.channels_last, True)):
+        layer = nn.Conv2d(1, 8, 4, 2, 1, bias=False).to(memory_format=order)
+        images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        key = kernels._key(torch.conv2d, images, layer.weight, 2, 1)
+        tuned._choices[key] = name
+        with tuned:
+            found = layer(images)
+        assert kernels._channels_last(found) == channels_last
+        assert found.stride() == layer(images).stride()

@@ -47,9 +47,7 @@ class TunedConvolutions(TorchFunctionMode):
             if key not in self._choices and (name := _fastest(func, data, weight, stride, padding)):
                 self._choices[key] = name
         assert routes is not None
-        found = routes[self._choices.get(key, "native")](data, weight, stride, padding)
-        if _channels_last(weight) or _channels_last(data):  # as torch's own; else the layers behind change their order
-            found = found.contiguous(memory_format=torch.channels_last)
+        found = _ordered(routes[self._choices.get(key, "native")], data, weight, stride, padding)
         return found if bias is None else found + bias[:, None, None]
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,9 +120,18 @@ def _one_number(value: Any) -> int | None:
     return found if len(numbers) == 1 and isinstance(found, int) else None
 
 
+def _ordered(route: Route, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """What a route makes, in the order in memory of torch's own: the layers behind would change theirs."""
+    found = route(data, weight, stride, padding)
+    last = _channels_last(weight) or _channels_last(data)
+    return found.contiguous(memory_format=torch.channels_last) if last else found
+
+
 def _channels_last(tensor: Tensor) -> bool:
-    """Whether this is the order in memory, and not another one as well."""
-    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+    """Whether this is the order in memory, by the strides where one channel makes a tensor contiguous in both."""
+    if not tensor.is_contiguous(memory_format=torch.channels_last):
+        return False
+    return not tensor.is_contiguous() or (tensor.stride(1) == 1 and tensor.shape[2:] != (1, 1))
 
 
 def _key(func: Any, data: Tensor, weight: Tensor, stride: int, padding: int) -> Key:
@@ -155,17 +162,17 @@ def _stand_in(tensor: Tensor) -> Tensor:
     """Random numbers of the same shape, dtype and layout."""
     generator = torch.Generator(tensor.device).manual_seed(0)
     found = torch.randn(tensor.shape, dtype=tensor.dtype, device=tensor.device, generator=generator)
-    if tensor.is_contiguous(memory_format=torch.channels_last):
-        found = found.contiguous(memory_format=torch.channels_last)
-    return found.requires_grad_()
+    return torch.empty_like(tensor, requires_grad=False).copy_(found).requires_grad_()
 
 
 def _seconds(route: Route, x: Tensor, w: Tensor, stride: int, padding: int) -> float:
+    """Of a forward and a backward pass, with the gradient that the layers behind hand back: dense, in their order."""
     found = []
     with torch.enable_grad():
+        back = torch.ones_like(_ordered(route, x, w, stride, padding))
         for _ in range(1 + ROUNDS):
             started = time.perf_counter()
-            torch.autograd.grad(route(x, w, stride, padding).sum(), (x, w))
+            torch.autograd.grad(_ordered(route, x, w, stride, padding), (x, w), back)
             if x.is_cuda:
                 torch.cuda.synchronize(x.device)
             found.append(time.perf_counter() - started)
