@@ -32,6 +32,7 @@ CALLS: list[tuple[Any, Any]] = [
     (torch.conv_transpose2d, nn.ConvTranspose2d(3, 5, 4, 2, bias=False)),
     (torch.conv_transpose2d, nn.ConvTranspose2d(3, 5, (3, 2), 1, 1)),
 ]
+ROUTES = ["columns", "folded", "rows", "rows, pointwise"]
 
 
 def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -41,7 +42,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(kernels, "_fastest", choose)
 
 
-@pytest.mark.parametrize("route", ["columns", "folded"])
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: repr(call[1]))
 def test_a_route_is_the_convolution_up_to_second_derivatives(call: Any, route: str, monkeypatch: Any) -> None:
     forced(monkeypatch, route)
@@ -91,7 +92,7 @@ def test_what_is_left_to_torch(call: Any) -> None:
 
 
 def test_the_fastest_is_chosen_and_ties_go_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {"native": 1.0, "columns": 0.95, "folded": 0.5}
+    seconds = {"native": 1.0, "columns": 0.95, "folded": 0.5, "rows": 0.96, "rows, pointwise": 2.0}
     names = {route: name for table in kernels._ROUTES.values() for name, route in table.items()}
     monkeypatch.setattr(kernels, "_seconds", lambda route, *rest: seconds[names[route]])
     mode, data = TunedConvolutions(), torch.ones(1, 2, 4, 4)
@@ -118,7 +119,7 @@ def test_two_threads_agree_on_a_choice() -> None:
     assert len(mode.state_dict()["choices"]) == 1
 
 
-@pytest.mark.parametrize("route", ["columns", "folded"])
+@pytest.mark.parametrize("route", ROUTES)
 def test_a_penalised_game_has_the_same_field(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The penalty differentiates twice, inside a transform of torch.func."""
     forced(monkeypatch, route)
@@ -167,7 +168,7 @@ def test_a_resumed_training_keeps_its_choices(monkeypatch: pytest.MonkeyPatch) -
     assert len(first.state_dict()["execution"]["choices"]) == 6
 
 
-@pytest.mark.parametrize("route", ["columns", "folded"])
+@pytest.mark.parametrize("route", ROUTES)
 def test_a_route_keeps_the_order_in_memory(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
     forced(monkeypatch, route)
     data = torch.randn(2, 3, 6, 6)
@@ -179,7 +180,7 @@ def test_a_route_keeps_the_order_in_memory(route: str, monkeypatch: pytest.Monke
         torch.testing.assert_close(found, module(data))
 
 
-@pytest.mark.parametrize("name", ["native", "columns"])
+@pytest.mark.parametrize("name", ["native", "columns", "rows", "rows, pointwise"])
 def test_a_layer_on_one_channel_keeps_the_order_in_memory(name) -> None:
     """A weight of one input channel is contiguous in both orders: its strides say which is meant."""
     tuned = TunedConvolutions()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from manypaths.games.patches import patches, placed
+
 Key = tuple[Any, ...]
 Route = Callable[[Tensor, Tensor, int, int], Tensor]
+Product = Callable[[Tensor, Tensor], Tensor]
 ROUNDS = 3
 BETTER = 0.9
 """Another route is taken only where it needs at most this share of the time of torch's own."""
@@ -73,6 +77,29 @@ def _folded(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     return F.fold(patches.flatten(2), tuple(size), tuple(kernel), padding=padding, stride=stride)
 
 
+def _rows(multiply: Product, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """``_columns`` with the channels last: Y = X W', with the patches as the rows of X."""
+    rows = patches(data.permute(0, 2, 3, 1), _kernel(weight), stride, padding)
+    return multiply(rows, weight.permute(0, 2, 3, 1).flatten(1).t()).permute(0, 3, 1, 2)
+
+
+def _placed_rows(multiply: Product, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """The transpose of ``_rows``: y = placed(X W), the pixels as the rows of X."""
+    kernel = _kernel(weight)
+    size = [(n - 1) * stride - 2 * padding + k for n, k in zip(data.shape[2:], kernel, strict=True)]
+    found = multiply(data.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1).flatten(1))
+    return placed(found, (size[0], size[1]), kernel, stride, padding).permute(0, 3, 1, 2)
+
+
+def _pointwise(rows: Tensor, matrix: Tensor) -> Tensor:
+    """The product as a convolution of one pixel: another library's kernel."""
+    return F.conv2d(rows.permute(0, 3, 1, 2), matrix.t()[:, :, None, None]).permute(0, 2, 3, 1)
+
+
+def _kernel(weight: Tensor) -> tuple[int, int]:
+    return weight.shape[2], weight.shape[3]
+
+
 def _product(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Where the input is one pixel and nothing is cut off, a transposed convolution is one matrix product."""
     return (data.flatten(1) @ weight.flatten(1)).unflatten(1, tuple(weight.shape[1:]))
@@ -82,10 +109,14 @@ _ROUTES: dict[Any, dict[str, Route]] = {
     torch.conv2d: {
         "native": lambda data, weight, stride, padding: torch.conv2d(data, weight, None, stride, padding),
         "columns": _columns,
+        "rows": partial(_rows, torch.matmul),
+        "rows, pointwise": partial(_rows, _pointwise),
     },
     torch.conv_transpose2d: {
         "native": lambda data, weight, stride, padding: torch.conv_transpose2d(data, weight, None, stride, padding),
         "folded": _folded,
+        "rows": partial(_placed_rows, torch.matmul),
+        "rows, pointwise": partial(_placed_rows, _pointwise),
         "product": _product,
     },
 }
@@ -124,7 +155,7 @@ def _ordered(route: Route, data: Tensor, weight: Tensor, stride: int, padding: i
     """What a route makes, in the order in memory of torch's own: the layers behind would change theirs."""
     found = route(data, weight, stride, padding)
     last = _channels_last(weight) or _channels_last(data)
-    return found.contiguous(memory_format=torch.channels_last) if last else found
+    return found.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def _channels_last(tensor: Tensor) -> bool:

@@ -1,0 +1,90 @@
+"""Patches of images, and their adjoint, in the order in memory that a matrix product reads and writes."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional as F
+
+Size = tuple[int, int]
+
+
+def patches(images: Tensor, kernel: Size, stride: int, padding: int) -> Tensor:
+    """P[n, y, x, (i, j, c)] = images[n, y s - p + i, x s - p + j, c], with zeros outside.
+
+    Of (N, H, W, C), the channels last, the contiguous (N, Y, X, kernel[0] kernel[1] C): a convolution is then one
+    matrix product, and the rows are read in runs of C numbers. (``F.unfold`` takes the channels first.) Differentiable
+    any number of times: its derivative is ``placed``, and of ``placed`` it is the derivative.
+    """
+    return cast(Tensor, _Patches.apply(images, kernel, stride, padding))
+
+
+def placed(found: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
+    """The adjoint of ``patches``: (N, Y, X, k k' C) to (N, *size, C), each patch added into its place."""
+    return cast(Tensor, _Placed.apply(found, size, kernel, stride, padding))
+
+
+class _Patches(Function):
+    @staticmethod
+    def forward(images: Tensor, kernel: Size, stride: int, padding: int) -> Tensor:
+        framed = F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
+        windows = framed.unfold(1, kernel[0], stride).unfold(2, kernel[1], stride)  # N, Y, X, C, i, j
+        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).contiguous()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        images, *ctx.how = inputs
+        ctx.size = tuple(images.shape[1:3])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        return placed(grads[0], ctx.size, *ctx.how), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return patches(tangents[0], *ctx.how)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
+        return _batched(patches, in_dims[0], *inputs)
+
+
+class _Placed(Function):
+    @staticmethod
+    def forward(found: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
+        windows = found.unflatten(3, (*kernel, -1))
+        n, rows, columns, *_, channels = windows.shape
+        framed = found.new_zeros(n, size[0] + 2 * padding, size[1] + 2 * padding, channels)
+        for i in range(0, kernel[0], stride):  # blocks of a stride's length: within one, no two patches overlap
+            for j in range(0, kernel[1], stride):
+                block = windows[:, :, :, i : i + stride, j : j + stride]
+                height, width = block.shape[3:5]
+                down = framed[:, i : i + (rows - 1) * stride + height].unfold(1, height, stride)
+                places = down[:, :, j : j + (columns - 1) * stride + width].unfold(2, width, stride)
+                places += block.permute(0, 1, 2, 5, 3, 4)
+        return framed[:, padding : padding + size[0], padding : padding + size[1]].contiguous()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.size, *ctx.how = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        return patches(grads[0], *ctx.how), None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return placed(tangents[0], ctx.size, *ctx.how)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
+        return _batched(placed, in_dims[0], *inputs)
+
+
+def _batched(of: Any, dim: int, tensor: Tensor, *how: Any) -> tuple[Tensor, int]:
+    """A map over a further dimension: images are independent, and more of them are."""
+    moved = torch.movedim(tensor, dim, 0)
+    return of(moved.flatten(0, 1), *how).unflatten(0, moved.shape[:2]), 0
