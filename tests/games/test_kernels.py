@@ -193,3 +193,36 @@ def test_a_layer_on_one_channel_keeps_the_order_in_memory(name) -> None:
             found = layer(images)
         assert kernels._channels_last(found) == channels_last
         assert found.stride() == layer(images).stride()
+
+
+@pytest.mark.parametrize("route", ["native", *ROUTES])
+def test_a_map_over_members(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every member has weights of its own, as in a population."""
+    forced(monkeypatch, route)
+    generator = torch.Generator().manual_seed(0)
+    data, down, up = (
+        torch.randn(*shape, dtype=torch.float64, generator=generator)
+        for shape in ((3, 2, 4, 6, 6), (3, 5, 4, 4, 4), (3, 4, 5, 4, 4))
+    )
+    for of, weight in ((F.conv2d, down), (F.conv_transpose2d, up)):
+
+        def one(x: Tensor, w: Tensor, of: Any = of) -> Tensor:
+            return of(x, w, stride=2, padding=1)
+
+        with TunedConvolutions():
+            found = torch.vmap(one)(data, weight)
+        torch.testing.assert_close(found, torch.stack([one(*pair) for pair in zip(data, weight, strict=True)]))
+
+
+@pytest.mark.parametrize("route", ["native", *ROUTES])
+def test_under_autocast_a_bias_changes_no_dtype(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, route)
+    torch.manual_seed(0)
+    data = torch.randn(2, 3, 6, 6)
+    for module in (nn.Conv2d(3, 5, 4, 2, 1), nn.ConvTranspose2d(3, 5, 4, 2, 1)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            expected = module(data)
+            with TunedConvolutions():
+                found = module(data)
+        assert found.dtype == expected.dtype == torch.bfloat16
+        torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)

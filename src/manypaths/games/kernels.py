@@ -43,16 +43,18 @@ class TunedConvolutions(TorchFunctionMode):
     ) -> Any:
         routes = _ROUTES.get(func)
         call = None if routes is None else _plain_call(func, args, kwargs or {})
-        if call is None:
+        if routes is None or call is None:
             return func(*args, **(kwargs or {}))
         data, weight, bias, stride, padding = call
         key = _key(func, data, weight, stride, padding)
         with self._lock:  # two lanes meet a shape at once, and must agree
             if key not in self._choices and (name := _fastest(func, data, weight, stride, padding)):
                 self._choices[key] = name
-        assert routes is not None
-        found = _ordered(routes[self._choices.get(key, "native")], data, weight, stride, padding)
-        return found if bias is None else found + bias[:, None, None]
+        name = self._choices.get(key, "native")
+        if name == "native":
+            return func(*args, **(kwargs or {}))
+        found = _ordered(routes[name], data, weight, stride, padding)
+        return found if bias is None else found + bias[:, None, None].to(found.dtype)
 
     def state_dict(self) -> dict[str, Any]:
         return {"choices": [[list(key), name] for key, name in self._choices.items()]}
@@ -65,16 +67,16 @@ def _columns(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """y = W X, with the patches of the data as the columns of X (im2col)."""
     kernel = weight.shape[2:]
     size = [(n + 2 * padding - k) // stride + 1 for n, k in zip(data.shape[2:], kernel, strict=True)]
-    patches = F.unfold(data, tuple(kernel), padding=padding, stride=stride).unflatten(2, size)
-    return F.conv2d(patches, weight.flatten(1)[:, :, None, None])
+    columns = F.unfold(data, tuple(kernel), padding=padding, stride=stride).unflatten(2, size)
+    return F.conv2d(columns, weight.flatten(1)[:, :, None, None])
 
 
 def _folded(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """The transpose of ``_columns``: y = fold(W'x), every input pixel's patch added into its place (col2im)."""
     kernel = weight.shape[2:]
     size = [(n - 1) * stride - 2 * padding + k for n, k in zip(data.shape[2:], kernel, strict=True)]
-    patches = F.conv2d(data, weight.flatten(1).t()[:, :, None, None])
-    return F.fold(patches.flatten(2), tuple(size), tuple(kernel), padding=padding, stride=stride)
+    columns = F.conv2d(data, weight.flatten(1).t()[:, :, None, None])
+    return F.fold(columns.flatten(2), tuple(size), tuple(kernel), padding=padding, stride=stride)
 
 
 def _rows(multiply: Product, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -155,12 +157,15 @@ def _ordered(route: Route, data: Tensor, weight: Tensor, stride: int, padding: i
     """What a route makes, in the order in memory of torch's own: the layers behind would change theirs."""
     found = route(data, weight, stride, padding)
     last = _channels_last(weight) or _channels_last(data)
-    return found.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    return found.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) if last else found.contiguous()
 
 
 def _channels_last(tensor: Tensor) -> bool:
-    """Whether this is the order in memory, by the strides where one channel makes a tensor contiguous in both."""
-    if not tensor.is_contiguous(memory_format=torch.channels_last):
+    """Whether this is the order in memory, by the strides where one channel makes a tensor contiguous in both.
+
+    Asked and made by a permutation: inside torch.func's maps a tensor cannot say its memory format.
+    """
+    if not tensor.permute(0, 2, 3, 1).is_contiguous():
         return False
     return not tensor.is_contiguous() or (tensor.stride(1) == 1 and tensor.shape[2:] != (1, 1))
 

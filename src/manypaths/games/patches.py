@@ -32,7 +32,7 @@ class _Patches(Function):
     def forward(images: Tensor, kernel: Size, stride: int, padding: int) -> Tensor:
         framed = F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
         windows = framed.unfold(1, kernel[0], stride).unfold(2, kernel[1], stride)  # N, Y, X, C, i, j
-        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).contiguous()
+        return windows.permute(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -55,8 +55,9 @@ class _Patches(Function):
 class _Placed(Function):
     @staticmethod
     def forward(found: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
-        windows = found.unflatten(3, (*kernel, -1))
-        n, rows, columns, *_, channels = windows.shape
+        n, rows, columns, numbers = found.shape
+        channels = numbers // (kernel[0] * kernel[1])
+        windows = found.reshape(n, rows, columns, *kernel, channels)
         framed = found.new_zeros(n, size[0] + 2 * padding, size[1] + 2 * padding, channels)
         for i in range(0, kernel[0], stride):  # blocks of a stride's length: within one, no two patches overlap
             for j in range(0, kernel[1], stride):
