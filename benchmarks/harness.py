@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -23,7 +23,8 @@ RESULTS = Path(__file__).parent / "results.json"
 class Result:
     """How many times faster ``ours`` is than ``theirs``: median of the ratios of interleaved rounds, and their range.
 
-    Times are medians in milliseconds, for orientation: they move with the load of the machine, ratios hardly.
+    Times are medians in milliseconds, for orientation: they move with the load of the machine, ratios hardly. Ratios
+    depend on what the processor's arithmetic is like, so ``vectors`` keeps the instructions that torch had.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Result:
     theirs_ms: float
     rounds: int
     command: str
+    vectors: str = field(default_factory=torch.backends.cpu.get_cpu_capability)
 
     def __str__(self) -> str:
         spread = f"{self.ratio:.2f} times ({self.low:.2f} to {self.high:.2f})"
