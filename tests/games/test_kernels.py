@@ -93,8 +93,7 @@ def test_what_is_left_to_torch(call: Any) -> None:
 
 def test_the_fastest_is_chosen_and_ties_go_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"native": 1.0, "columns": 0.95, "folded": 0.5, "rows": 0.96, "rows, pointwise": 2.0}
-    names = {route: name for table in kernels._ROUTES.values() for name, route in table.items()}
-    monkeypatch.setattr(kernels, "_seconds", lambda route, *rest: seconds[names[route]])
+    monkeypatch.setattr(kernels, "_seconds", lambda of, inputs: seconds[of.args[1]])
     mode, data = TunedConvolutions(), torch.ones(1, 2, 4, 4)
     with mode:
         F.conv2d(data, torch.ones(3, 2, 3, 3))
@@ -180,19 +179,81 @@ def test_a_route_keeps_the_order_in_memory(route: str, monkeypatch: pytest.Monke
         torch.testing.assert_close(found, module(data))
 
 
-@pytest.mark.parametrize("name", ["native", "columns", "rows", "rows, pointwise"])
-def test_a_layer_on_one_channel_keeps_the_order_in_memory(name) -> None:
-    """A weight of one input channel is contiguous in both orders: its strides say which is meant."""
-    tuned = TunedConvolutions()
-    for order, channels_last in ((torch.contiguous_format, False), (torch.channels_last, True)):
-        layer = nn.Conv2d(1, 8, 4, 2, 1, bias=False).to(memory_format=order)
-        images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-        key = kernels._key(torch.conv2d, images, layer.weight, 2, 1)
-        tuned._choices[key] = name
-        with tuned:
+ORDERS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("channels", [(1, 4), (4, 1), (4, 3), (1, 1)])
+@pytest.mark.parametrize("route", ["native", *ROUTES])
+def test_strides_are_those_of_torch(route, channels, order, monkeypatch) -> None:
+    """A tensor of one channel is contiguous in both orders: its strides say which is meant, to the layers behind."""
+    forced(monkeypatch, route)
+    torch.manual_seed(0)
+    whole = torch.randn(5, channels[0] + 1, 8, 8).contiguous(memory_format=order)
+    for images in (whole[:, 1:].contiguous(), whole[:, 1:]):  # the second is sliced out of a larger one
+        for layer in (nn.Conv2d(*channels, 4, 2, 1), nn.ConvTranspose2d(*channels, 4, 2, 1)):
+            layer.to(memory_format=order)
+            expected = layer(images)
+            with TunedConvolutions():
+                found = layer(images)
+            assert found.stride() == expected.stride()
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("route", ["native", *ROUTES])
+def test_an_empty_batch(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, route)
+    for layer in (nn.Conv2d(3, 5, 4, 2, 1), nn.ConvTranspose2d(3, 5, 4, 2, 1)):
+        images = torch.zeros(0, 3, 6, 6, requires_grad=True)
+        with TunedConvolutions():
             found = layer(images)
-        assert kernels._channels_last(found) == channels_last
-        assert found.stride() == layer(images).stride()
+            found.sum().backward()
+        assert found.shape == layer(images).shape
+        assert layer.weight.grad is not None
+        assert not layer.weight.grad.any()
+
+
+@pytest.mark.parametrize("route", ["native", *ROUTES])
+def test_an_activation_in_place_behind_a_layer(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, route)
+    torch.manual_seed(0)
+    for order in ORDERS:
+        for layer in (nn.Conv2d(3, 5, 4), nn.ConvTranspose2d(3, 5, 4), nn.ConvTranspose2d(3, 5, 3, 1, 1)):
+            net = nn.Sequential(layer, nn.ReLU(inplace=True)).to(memory_format=order)
+            images = torch.randn(2, 3, 6, 6).contiguous(memory_format=order)
+            plain = torch.autograd.grad(net(images).sum(), list(net.parameters()))
+            with TunedConvolutions():
+                tuned = torch.autograd.grad(net(images).sum(), list(net.parameters()))
+            torch.testing.assert_close(tuned, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_route_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def broken(*call: Any) -> Tensor:
+        asked.append(call)
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setitem(kernels._ROUTES, torch.conv2d, {"broken": broken})
+    mode = TunedConvolutions()
+    with mode:
+        for _ in range(2):
+            F.conv2d(torch.ones(1, 2, 8, 8), torch.ones(3, 2, 3, 3))
+    assert len(asked) == 1
+    assert [name for _, name in mode.state_dict()["choices"]] == ["native"]
+
+
+def test_a_route_that_is_unknown_is_chosen_anew() -> None:
+    mode = TunedConvolutions()
+    mode.load_state_dict({"choices": [[["convolution", [1, 2]], "of another version"]]})
+    assert mode.state_dict() == {"choices": []}
+
+
+def test_where_nothing_can_be_differentiated_nothing_is_timed() -> None:
+    mode = TunedConvolutions()
+    with mode, torch.inference_mode():
+        F.conv2d(torch.ones(1, 2, 8, 8), torch.ones(3, 2, 3, 3))
+    assert mode.state_dict() == {"choices": []}
 
 
 @pytest.mark.parametrize("route", ["native", *ROUTES])

@@ -64,3 +64,13 @@ def test_a_map_over_a_further_dimension() -> None:
     assert torch.equal(back, torch.stack([placed(y, SIZE, *how) for y in found]))
     jacobian = torch.func.jacrev(lambda x: patches(x, *how).sum((0, 1, 2)))(images[:, 0])
     torch.testing.assert_close(torch.func.jacfwd(lambda x: patches(x, *how).sum((0, 1, 2)))(images[:, 0]), jacobian)
+
+
+def test_what_is_made_is_contiguous_and_shares_no_memory() -> None:
+    images = drawn(2, 3, *SIZE)
+    for last in (images.permute(0, 2, 3, 1), images.permute(0, 2, 3, 1).contiguous()):
+        before = last.clone()
+        found = patches(last, (1, 1), 1, 0)
+        assert found.is_contiguous()
+        found.add_(1)
+        assert torch.equal(last, before)

@@ -16,11 +16,14 @@ from torch.overrides import TorchFunctionMode
 from manypaths.games.patches import patches, placed
 
 Key = tuple[Any, ...]
+Call = tuple[Tensor, Tensor, Tensor | None, int, int]
+"""Data, weight, bias, stride, padding."""
 Route = Callable[[Tensor, Tensor, int, int], Tensor]
 Product = Callable[[Tensor, Tensor], Tensor]
+NATIVE = "native"
 ROUNDS = 3
 BETTER = 0.9
-"""Another route is taken only where it needs at most this share of the time of torch's own."""
+"""Another route is taken only where it needs less than this share of the time of torch's own."""
 
 
 class TunedConvolutions(TorchFunctionMode):
@@ -41,26 +44,21 @@ class TunedConvolutions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        routes = _ROUTES.get(func)
-        call = None if routes is None else _plain_call(func, args, kwargs or {})
-        if routes is None or call is None:
+        call = _plain_call(func, args, kwargs or {}) if func in _ROUTES else None
+        if call is None:
             return func(*args, **(kwargs or {}))
-        data, weight, bias, stride, padding = call
-        key = _key(func, data, weight, stride, padding)
+        key = _key(func, call)
         with self._lock:  # two lanes meet a shape at once, and must agree
-            if key not in self._choices and (name := _fastest(func, data, weight, stride, padding)):
+            if key not in self._choices and (name := _fastest(func, call)):
                 self._choices[key] = name
-        name = self._choices.get(key, "native")
-        if name == "native":
-            return func(*args, **(kwargs or {}))
-        found = _ordered(routes[name], data, weight, stride, padding)
-        return found if bias is None else found + bias[:, None, None].to(found.dtype)
+        return _taken(func, self._choices.get(key, NATIVE), call)
 
     def state_dict(self) -> dict[str, Any]:
         return {"choices": [[list(key), name] for key, name in self._choices.items()]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._choices = {_frozen(key): name for key, name in state["choices"]}
+        known = {NATIVE} | {name for routes in _ROUTES.values() for name in routes}
+        self._choices = {_frozen(key): name for key, name in state["choices"] if name in known}
 
 
 def _columns(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -109,13 +107,11 @@ def _product(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
 
 _ROUTES: dict[Any, dict[str, Route]] = {
     torch.conv2d: {
-        "native": lambda data, weight, stride, padding: torch.conv2d(data, weight, None, stride, padding),
         "columns": _columns,
         "rows": partial(_rows, torch.matmul),
         "rows, pointwise": partial(_rows, _pointwise),
     },
     torch.conv_transpose2d: {
-        "native": lambda data, weight, stride, padding: torch.conv_transpose2d(data, weight, None, stride, padding),
         "folded": _folded,
         "rows": partial(_placed_rows, torch.matmul),
         "rows, pointwise": partial(_placed_rows, _pointwise),
@@ -131,17 +127,17 @@ _DEFAULTS = {
 }  # fmt: skip
 
 
-def _plain_call(
-    func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Tensor, Tensor, Tensor | None, int, int] | None:
-    """(data, weight, bias, stride, padding) of a call that has other routes; else ``None``."""
+def _plain_call(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
+    """What a call that has other routes is given; ``None`` of another call."""
     defaults = _DEFAULTS[func]
     given = {**defaults, **dict(zip(("input", "weight", *defaults), args, strict=False)), **kwargs}
     stride, padding, dilation, extra = (
         _one_number(given.get(name, 0)) for name in ("stride", "padding", "dilation", "output_padding")
     )
     data, weight = given["input"], given["weight"]
-    if stride is None or padding is None or (dilation, extra, given["groups"]) != (1, 0, 1) or data.ndim != 4:
+    if stride is None or padding is None or (dilation, extra, given["groups"]) != (1, 0, 1):
+        return None
+    if data.ndim != 4 or data.is_meta:
         return None
     return data, weight, given["bias"], stride, padding
 
@@ -153,45 +149,83 @@ def _one_number(value: Any) -> int | None:
     return found if len(numbers) == 1 and isinstance(found, int) else None
 
 
-def _ordered(route: Route, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """What a route makes, in the order in memory of torch's own: the layers behind would change theirs."""
-    found = route(data, weight, stride, padding)
-    last = _channels_last(weight) or _channels_last(data)
-    return found.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) if last else found.contiguous()
+def _taken(func: Any, name: str, call: Call) -> Tensor:
+    """The sum by a route, in the order in memory of torch's own: the layers behind would change theirs."""
+    data, weight, bias, stride, padding = call
+    if name == NATIVE:
+        return func(data, weight, bias, stride, padding)
+    found = _ROUTES[func][name](data, weight, stride, padding)
+    if bias is not None:
+        found = found + bias[:, None, None].to(found.dtype)
+    n, channels, height, width = found.shape
+    if _channels_last(data) or _channels_last(weight):
+        flat = found.permute(0, 2, 3, 1).reshape(-1)
+        return flat.view(n, height, width, channels).permute(0, 3, 1, 2)
+    return found.reshape(-1).view(n, channels, height, width)  # of one channel ``contiguous`` would keep the strides
 
 
 def _channels_last(tensor: Tensor) -> bool:
-    """Whether this is the order in memory, by the strides where one channel makes a tensor contiguous in both.
+    """Whether torch takes the strides for channels_last, as it chooses the order of what a convolution makes.
 
-    Asked and made by a permutation: inside torch.func's maps a tensor cannot say its memory format.
+    Asked of the strides: inside torch.func's maps a tensor cannot say its memory format.
     """
-    if not tensor.permute(0, 2, 3, 1).is_contiguous():
-        return False
-    return not tensor.is_contiguous() or (tensor.stride(1) == 1 and tensor.shape[2:] != (1, 1))
+    least = 0
+    for d in (1, 3, 2, 0):
+        stride, size = tensor.stride(d), tensor.shape[d]
+        if size == 0 or stride < least or (d == 0 and least == tensor.stride(1)):
+            return False
+        least = stride * max(1, size)
+    return tensor.stride(1) != 0
 
 
-def _key(func: Any, data: Tensor, weight: Tensor, stride: int, padding: int) -> Key:
-    last = _channels_last(data), _channels_last(weight)
-    sizes = tuple(data.shape), tuple(weight.shape), stride, padding
+def _key(func: Any, call: Call) -> Key:
+    data, weight, bias, stride, padding = call
     device = data.device.type
-    rounded = torch.is_autocast_enabled(device)
-    return _NAMES[func], *sizes, last, str(data.dtype), rounded, device, torch.get_num_threads()
+    sizes = tuple(data.shape), tuple(weight.shape), bias is not None, stride, padding
+    autocast = str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else ""
+    numbers = str(data.dtype), str(weight.dtype), autocast
+    last = _channels_last(data), _channels_last(weight)
+    return _NAMES[func], *sizes, last, *numbers, device, torch.get_num_threads()
 
 
-def _fastest(func: Any, data: Tensor, weight: Tensor, stride: int, padding: int) -> str | None:
+def _fastest(func: Any, call: Call) -> str | None:
     """The name of the route that takes the least time, forward and backward, on random numbers of these shapes.
 
     ``None`` inside a transform of ``torch.func``, where no other graph can be differentiated: the shape is tried later.
+    A route that fails, for want of memory say, is not taken.
     """
-    whole = data.shape[2:] == (1, 1) and padding == 0
-    routes = {name: route for name, route in _ROUTES[func].items() if name != "product" or whole}
-    try:
-        x, w = _stand_in(data), _stand_in(weight)
-        times = {name: _seconds(route, x, w, stride, padding) for name, route in routes.items()}
-    except RuntimeError:
+    if not _can_differentiate():
         return None
-    best = min(times, key=lambda name: times[name])
-    return best if times[best] < BETTER * times["native"] else "native"
+    data, weight, bias, stride, padding = call
+    whole = data.shape[2:] == (1, 1) and padding == 0
+    names = [NATIVE, *(name for name in _ROUTES[func] if name != "product" or whole)]
+    x, w, b = _stand_in(data), _stand_in(weight), None if bias is None else _stand_in(bias)
+    inputs = [x, w] if b is None else [x, w, b]
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(1 + ROUNDS):  # in turns: another lane may keep the processor busy for a while
+        for name in list(times):
+            try:
+                seconds = _seconds(partial(_taken, func, name, (x, w, b, stride, padding)), inputs)
+            except RuntimeError:
+                if name == NATIVE:
+                    return None
+                del times[name]
+            else:
+                times[name].append(seconds)
+    least = {name: min(found[1:]) for name, found in times.items()}
+    best = min(least, key=lambda name: least[name])
+    return best if least[best] < BETTER * least[NATIVE] else NATIVE
+
+
+def _can_differentiate() -> bool:
+    """Whether a graph can be made and differentiated here: not in inference mode, nor inside a transform."""
+    try:
+        with torch.enable_grad():
+            probe = torch.ones(1).requires_grad_()
+            torch.autograd.grad(probe.square(), probe)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _stand_in(tensor: Tensor) -> Tensor:
@@ -201,18 +235,22 @@ def _stand_in(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, requires_grad=False).copy_(found).requires_grad_()
 
 
-def _seconds(route: Route, x: Tensor, w: Tensor, stride: int, padding: int) -> float:
-    """Of a forward and a backward pass, with the gradient that the layers behind hand back: dense, in their order."""
-    found = []
+def _seconds(of: Callable[[], Tensor], inputs: list[Tensor]) -> float:
+    """Of a forward and a backward pass, with the gradient that the layers behind hand back: dense, in their order.
+
+    A gradient that comes in another order than its tensor's is copied into it, as whoever takes it would.
+    """
+    wait = partial(torch.cuda.synchronize, inputs[0].device) if inputs[0].is_cuda else lambda: None
+    wait()
+    started = time.perf_counter()
     with torch.enable_grad():
-        back = torch.ones_like(_ordered(route, x, w, stride, padding))
-        for _ in range(1 + ROUNDS):
-            started = time.perf_counter()
-            torch.autograd.grad(_ordered(route, x, w, stride, padding), (x, w), back)
-            if x.is_cuda:
-                torch.cuda.synchronize(x.device)
-            found.append(time.perf_counter() - started)
-    return min(found[1:])
+        found = of()
+        gradients = torch.autograd.grad(found, inputs, torch.ones_like(found))
+    for gradient, tensor in zip(gradients, inputs, strict=True):
+        if gradient.stride() != tensor.stride():
+            torch.empty_like(tensor, requires_grad=False).copy_(gradient)
+    wait()
+    return time.perf_counter() - started
 
 
 def _frozen(value: Any) -> Any:

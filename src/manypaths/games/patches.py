@@ -22,9 +22,9 @@ def patches(images: Tensor, kernel: Size, stride: int, padding: int) -> Tensor:
     return cast(Tensor, _Patches.apply(images, kernel, stride, padding))
 
 
-def placed(found: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
+def placed(rows: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
     """The adjoint of ``patches``: (N, Y, X, k k' C) to (N, *size, C), each patch added into its place."""
-    return cast(Tensor, _Placed.apply(found, size, kernel, stride, padding))
+    return cast(Tensor, _Placed.apply(rows, size, kernel, stride, padding))
 
 
 class _Patches(Function):
@@ -32,7 +32,10 @@ class _Patches(Function):
     def forward(images: Tensor, kernel: Size, stride: int, padding: int) -> Tensor:
         framed = F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
         windows = framed.unfold(1, kernel[0], stride).unfold(2, kernel[1], stride)  # N, Y, X, C, i, j
-        return windows.permute(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
+        n, down, across, channels = windows.shape[:4]
+        rows = images.new_empty(n, down, across, kernel[0] * kernel[1] * channels)
+        rows.view(n, down, across, *kernel, channels).copy_(windows.permute(0, 1, 2, 4, 5, 3))
+        return rows
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -54,19 +57,22 @@ class _Patches(Function):
 
 class _Placed(Function):
     @staticmethod
-    def forward(found: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
-        n, rows, columns, numbers = found.shape
+    def forward(rows: Tensor, size: Size, kernel: Size, stride: int, padding: int) -> Tensor:
+        n, down, across, numbers = rows.shape
         channels = numbers // (kernel[0] * kernel[1])
-        windows = found.reshape(n, rows, columns, *kernel, channels)
-        framed = found.new_zeros(n, size[0] + 2 * padding, size[1] + 2 * padding, channels)
+        windows = rows.reshape(n, down, across, *kernel, channels)
+        framed = rows.new_zeros(n, size[0] + 2 * padding, size[1] + 2 * padding, channels)
         for i in range(0, kernel[0], stride):  # blocks of a stride's length: within one, no two patches overlap
             for j in range(0, kernel[1], stride):
                 block = windows[:, :, :, i : i + stride, j : j + stride]
                 height, width = block.shape[3:5]
-                down = framed[:, i : i + (rows - 1) * stride + height].unfold(1, height, stride)
-                places = down[:, :, j : j + (columns - 1) * stride + width].unfold(2, width, stride)
+                strip = framed[:, i : i + (down - 1) * stride + height].unfold(1, height, stride)
+                places = strip[:, :, j : j + (across - 1) * stride + width].unfold(2, width, stride)
                 places += block.permute(0, 1, 2, 5, 3, 4)
-        return framed[:, padding : padding + size[0], padding : padding + size[1]].contiguous()
+        if not padding:
+            return framed
+        inner = framed[:, padding : padding + size[0], padding : padding + size[1]]
+        return inner.clone(memory_format=torch.contiguous_format)  # a view would refuse to be changed in place
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
