@@ -54,7 +54,7 @@ def draw_settings(table: Table) -> Any:
             axis.set_ticks([low, middle, high], [f"{value:g}" for value in (low, middle, high)])
             axis.set_ticks([], minor=True)
         panel.set(xlim=(0.8 * FACTORS[0], 1.25 * FACTORS[1]), ylim=(0.8 * RATIOS[0], 1.25 * RATIOS[1]))
-        panel.set_title(METHODS[method].title, fontsize=8)
+        panel.set_title(METHODS[method].title, fontsize=7)
         panel.tick_params(labelsize=7)
     for i, net in enumerate(nets):
         panels[i * len(METHODS)].set_ylabel(f"{net}: critic / generator", fontsize=8)
@@ -78,8 +78,8 @@ def draw_courses(table: Table) -> Any:
             style = {"color": colour, "linewidth": 0.9, "markersize": 2, "alpha": 0.9 if gone else 0.6}
             panel.plot(share, run["score"].astype(float), ".-", **style)
         panel.set(yscale="log", xlim=(0, 1.05))
-        panel.set_title(METHODS[method].title + (f" ({unseen} lost unscored)" if unseen else ""), fontsize=8)
-        panel.tick_params(labelsize=7)
+        panel.set_title(METHODS[method].title + (f"\n{unseen} lost unscored" if unseen else ""), fontsize=7)
+        panel.tick_params(which="both", labelsize=7)
     for i, net in enumerate(nets):
         panels[i * len(METHODS)].set_ylabel(f"{net}: score", fontsize=8)
     figure.supxlabel("share of the budget", fontsize=9)
