@@ -141,7 +141,7 @@ class Size:
 
 
 def recipe(data: str, net: str, method: str, setting: Setting, size: Size) -> Recipe:
-    """A method's own recipe, with the setting's learning rates, for the budget; fused steps in channels_last take less time."""
+    """A method's own recipe, with the setting's rates, for the budget; fused steps in channels_last take less time."""
     chosen = METHODS[method]
     base = chosen.made(RECIPES[f"{data}-{NETS[net]}{chosen.recipe}"]())
     generator, critic = size.nets[net]
