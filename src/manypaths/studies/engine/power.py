@@ -132,20 +132,23 @@ class _Shares:
 
     def chance(self, ruling: str, value: float) -> float:
         """The probability of a ruling where the statistic's true value is ``value``."""
+        return float(self._chances(ruling, np.array([value]))[0])
+
+    def _chances(self, ruling: str, values: np.ndarray) -> np.ndarray:
         from scipy.stats import binom
 
-        share = (value - self._shift) / self._scale
-        return float(binom.pmf(np.arange(self._n + 1), self._n, share)[self._rulings == ruling].sum())
+        shares = (values[:, None] - self._shift) / self._scale
+        return binom.pmf(np.flatnonzero(self._rulings == ruling), self._n, shares).sum(1)
 
     def smallest_effect(self) -> float | None:
         """The smallest distance from the boundary, in steps of 0.001, at which the claim is confirmed."""
-        lowest, highest = self._shift, self._shift + self._scale
-        for step in range(1, 1001):
-            for boundary in self._region.boundaries:
-                for value in (boundary - step / 1000, boundary + step / 1000):
-                    if lowest <= value <= highest and self.chance("holds", value) >= CHANCE:
-                        return step / 1000
-        return None
+        distances = np.arange(1, 1001) / 1000
+        values = np.add.outer((-distances, distances), self._region.boundaries)  # (side, distance, boundary)
+        possible = (self._shift <= values) & (values <= self._shift + self._scale)
+        confirmed = np.zeros_like(possible)
+        confirmed[possible] = self._chances("holds", values[possible]) >= CHANCE
+        enough = distances[confirmed.any((0, 2))]
+        return float(enough[0]) if len(enough) else None
 
 
 def _proportion(statistic: Proportion, region: Region) -> _Shares:

@@ -46,9 +46,10 @@ def bootstrap_interval(
     value = float(summary(values))
     if n == 1:
         return Estimate(value, -math.inf, math.inf)
-    index = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    index = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
+    distinct, place = np.unique(index, axis=0, return_inverse=True)  # a resample has no order: of 5 rows there are 126
     with np.errstate(invalid="ignore"):
-        drawn = np.array([summary(values[rows]) for rows in index])
+        drawn = np.array([summary(values[rows]) for rows in distinct])[place]
     return percentiles(value, drawn, n, level=level)
 
 
