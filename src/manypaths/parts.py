@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from manypaths import fields
@@ -42,11 +43,7 @@ class Part(fields.Unbuilt, Generic[T]):
 
     def require(self, live: Iterable[str] = ()) -> None:
         """Everything without a default is set, here and in nested parts, but for the ``live`` objects to come."""
-        parameters = inspect.signature(self.target).parameters.values()
-        needed = [
-            p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        ]
-        if missing := [name for name in needed if name not in self.settings and name not in live]:
+        if missing := [name for name in _needed(self.target) if name not in self.settings and name not in live]:
             raise InvalidValue(f"{name_of(self.target)} lacks {', '.join(missing)}: expected a setting for each")
         for value in self.settings.values():
             for part in value if isinstance(value, tuple) else (value,):
@@ -173,7 +170,16 @@ def _built(value: Any) -> Any:
     return value
 
 
-def _defaults(target: Any) -> dict[str, Any]:
+@cache
+def _needed(target: Any) -> tuple[str, ...]:
+    """Parameters without a default."""
+    parameters = inspect.signature(target).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(p.name for p in parameters if p.default is p.empty and p.kind in kinds)
+
+
+@cache
+def _defaults(target: Any) -> Mapping[str, Any]:
     """Defaults that are settings; a tensor that may be absent is a live object, which only ``build`` can bring."""
     expected = fields.accepted(target)
     found = {}

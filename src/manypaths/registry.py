@@ -10,7 +10,7 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,14 @@ class Registry(Mapping[str, Any]):
 
     def name_of(self, target: Any) -> str | None:
         """The name under which ``target`` stands in this table."""
-        place = f"{target.__module__}:{target.__qualname__}"
-        for name, entry in self._entries.items():
-            if self._absolute(entry) == place or (entry.startswith("torch.") and self[name] is target):
-                return name
-        return None
+        if target.__module__.startswith("torch."):  # torch's entries name the package that exports the class
+            torchs = (name for name, entry in self._entries.items() if entry.startswith("torch."))
+            return next((name for name in torchs if self[name] is target), None)
+        return self._names.get(f"{target.__module__}:{target.__qualname__}")
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {self._absolute(entry): name for name, entry in reversed(self._entries.items())}
 
     def summary(self, name: str) -> str:
         """The first line of an entry's docstring, read from the source without importing it."""

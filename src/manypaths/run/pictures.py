@@ -23,5 +23,5 @@ def grid_png(images: Tensor, *, columns: int, smallest: int = 28) -> bytes:
     factor = max(1, math.ceil(smallest / height))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    picture.save(buffer, format="PNG")
     return buffer.getvalue()
