@@ -118,18 +118,14 @@ class Recipe:
 
     def with_(self, settings: Mapping[str, Any]) -> Recipe:
         """A copy with settings replaced, ``{"oracle.batch": 32}``; text is parsed as each setting's annotation says."""
-        recipe = self
+        expected, new = fields.accepted(Recipe), {}
         for path, value in settings.items():
-            recipe = recipe._with_one(path, value)
-        return recipe
-
-    def _with_one(self, path: str, value: Any) -> Recipe:
-        name, _, rest = path.partition(".")
-        expected = fields.accepted(Recipe)
-        if name not in expected:
-            raise unknown_name("setting", path, expected)
-        new = parts.replaced(getattr(self, name), expected[name], rest, value, name)
-        return dataclasses.replace(self, **{name: new})
+            name, _, rest = path.partition(".")
+            if name not in expected:
+                raise unknown_name("setting", path, expected)
+            current = new[name] if name in new else getattr(self, name)
+            new[name] = parts.replaced(current, expected[name], rest, value, name)
+        return dataclasses.replace(self, **new)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready data, every default spelled out but for the data's own net and seeds that follow the run's."""

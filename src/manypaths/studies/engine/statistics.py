@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,10 @@ def bootstrap_interval(
     value = float(summary(values))
     if n == 1:
         return Estimate(value, -math.inf, math.inf)
-    index = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
-    distinct, place = np.unique(index, axis=0, return_inverse=True)  # a resample has no order: of 5 rows there are 126
+    resamples_of_rows = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
+    once = cache(lambda rows: summary(values[list(rows)]))  # a resample has no order: of 5 rows there are 126
     with np.errstate(invalid="ignore"):
-        drawn = np.array([summary(values[rows]) for rows in distinct])[place]
+        drawn = np.array([once(tuple(rows)) for rows in resamples_of_rows.tolist()])
     return percentiles(value, drawn, n, level=level)
 
 
