@@ -24,7 +24,7 @@ multiprocessing.set_forkserver_preload(PRELOADED)  # a test's processes are fork
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed notes a traceback for each kind of device
     yield
     torch.set_num_threads(1)
 
