@@ -14,9 +14,9 @@ from torch.nn.utils import parametrize
 from manypaths import fields
 from manypaths.errors import InputError
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.base import batch_coupling_layers
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.paired import PairedSource
+from manypaths.games.structure import batch_coupling_layers
 from manypaths.models import MODELS
 from manypaths.objectives import OBJECTIVES
 from manypaths.optim.base import Bases

@@ -138,6 +138,29 @@ def test_weights_come_back_from_a_point_that_does_not_fit_and_from_errors(borrow
         pass
 
 
+@pytest.mark.parametrize("lends", [True, False])
+def test_weights_that_moved_aside_come_back_in_their_storage_and_after_errors_too(lends, monkeypatch) -> None:
+    game = small_gan()
+    monkeypatch.setattr(game, "_lends", lambda: lends)
+    before, own = game.point(), addresses(game)
+    count = len(game.parameters("generator"))
+
+    def step_aside_and_fail() -> None:
+        with game.aside(["generator"]) as start, torch.no_grad():
+            moved = [p for p in game.parameters("generator") if p.data_ptr() not in own]
+            assert len(moved) == (count if lends else 0), "it is a copy that moves"
+            for p in game.parameters("generator"):
+                p.add_(1.0)
+            assert torch.equal(flat(start), flat({"generator": before["generator"]}))
+            assert torch.equal(flat(game.point(["generator"])), flat(start) + 1.0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        step_aside_and_fail()
+    assert addresses(game) == own
+    assert torch.equal(flat(game.point()), flat(before))
+
+
 def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
     critic = nn.Linear(2, 1, bias=False)
     critic.register_buffer("first", critic.weight.detach()[0, :1], persistent=False)
@@ -145,6 +168,9 @@ def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
     game = Game.from_losses(losses, {"critic": critic})
     with game.at({"critic": [torch.full((1, 2), 3.0)]}, borrow=True):
         assert critic.first.tolist() == [3.0]
+    with game.aside(["critic"]), torch.no_grad():
+        critic.weight.fill_(4.0)
+        assert critic.first.tolist() == [4.0]
 
 
 def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, batch_coupling_layers, differentiate
+from manypaths.games.base import Game, differentiate
 from manypaths.games.conditioned import Conditioned
 from manypaths.games.execution import uncompiled
 from manypaths.games.gan_sample import GanSample
 from manypaths.games.noise import seeded
+from manypaths.games.structure import batch_coupling_layers
 from manypaths.games.twins import twin_modules
 from manypaths.games.vectors import Gradients, Point, scale_
 from manypaths.objectives.base import Objective, is_zero_sum

@@ -19,12 +19,6 @@ from manypaths.games.structure import Structure, buffer_places
 from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, overlap, owned
 
 
-def batch_coupling_layers(module: nn.Module) -> list[str]:
-    """Layers through which one sample's loss depends on the others of its batch: BatchNorm, and dropout's masks."""
-    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    return [f"{type(m).__name__} ({name})" for name, m in module.named_modules() if isinstance(m, kinds)]
-
-
 class Game(ABC):
     """A differentiable game: every player minimises its own loss over its own weights.
 
@@ -229,6 +223,19 @@ class Game(ABC):
             else:
                 self.move_to(here)
             copy_(self.buffers(), here_buffers)
+
+    @contextlib.contextmanager
+    def aside(self, players: Iterable[str]) -> Iterator[Point]:
+        """Inside, the named players' weights may move; afterwards they are back at what is yielded."""
+        own, lends = {name: self.parameters(name) for name in players}, self._lends()
+        start = lend(own, clone(own)) if lends else clone(own)  # it is the copy that moves: nothing is copied back
+        try:
+            yield start
+        finally:
+            if lends:
+                give_back(own, start)
+            else:
+                self.move_to(start)
 
     def _lends(self) -> bool:
         """Not where a graph has the weights' addresses, or a buffer or a frozen weight is a view of one."""

@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.base import Game
 from manypaths.games.noise import each_from_here
+from manypaths.games.structure import batch_coupling_layers
 from manypaths.games.twins import twin_modules
 from manypaths.games.vectors import Point
 

@@ -14,6 +14,12 @@ _TORCHS = {
 }
 
 
+def batch_coupling_layers(module: nn.Module) -> list[str]:
+    """Layers through which one sample's loss depends on the others of its batch: BatchNorm, and dropout's masks."""
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    return [f"{type(m).__name__} ({name})" for name, m in module.named_modules() if isinstance(m, kinds)]
+
+
 class Structure:
     """The weights of every player, and where the buffers are.
 

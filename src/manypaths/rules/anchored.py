@@ -53,11 +53,11 @@ class Anchored(Rule):
         gradients = oracle(game, sample, names, moves_buffers=True)
         losses = gradients.losses
         if self.extrapolate:
-            start, towards = game.point(names), self._towards_anchor(game, pull)
-            with bases.extrapolating(names, self.moments):
-                self._apply(game, bases, gradients, towards)
-            gradients = oracle(game, oracle.draw() if self.fresh_sample else sample, names)
-            game.move_to(start)
+            towards = self._towards_anchor(game, pull)
+            with game.aside(names):
+                with bases.extrapolating(names, self.moments):
+                    self._apply(game, bases, gradients, towards)
+                gradients = oracle(game, oracle.draw() if self.fresh_sample else sample, names)
             self._apply(game, bases, gradients, towards)
         else:
             bases.apply(game, gradients)

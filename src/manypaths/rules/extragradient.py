@@ -47,19 +47,18 @@ class Extragradient(Rule):
 
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         names = game.names(players)
-        start = game.point(names)
         sample = oracle.draw()
         gradients = oracle(game, sample, names, moves_buffers=True)
         losses = gradients.losses
-        with bases.extrapolating(names, self.moments):
-            bases.apply(game, gradients)
-        if self.extrapolation != 1.0:
-            self._stretch(game, start)
-        half = game.point(names) if self.keep_half else None
-        if self.fresh_sample:
-            sample = oracle.draw()
-        gradients = self._update_gradients(game, oracle, sample, start)
-        game.move_to(start)
+        with game.aside(names) as start:
+            with bases.extrapolating(names, self.moments):
+                bases.apply(game, gradients)
+            if self.extrapolation != 1.0:
+                self._stretch(game, start)
+            half = game.point(names) if self.keep_half else None
+            if self.fresh_sample:
+                sample = oracle.draw()
+            gradients = self._update_gradients(game, oracle, sample, start)
         bases.apply(game, gradients)
         return StepInfo(losses, half=half)
 

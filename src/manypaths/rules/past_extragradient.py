@@ -39,14 +39,13 @@ class PastExtragradient(Rule):
 
     def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
         names = game.names(players)
-        start = game.point(names)
         past = remembered({name: self._past[name] for name in names if name in self._past})
-        with bases.extrapolating(tuple(past), self.moments):
-            bases.apply(game, Gradients(past, {}))
-        half = game.point(names) if self.keep_half else None
-        gradients = oracle(game, oracle.draw(), names, moves_buffers=True)
+        with game.aside(names):
+            with bases.extrapolating(tuple(past), self.moments):
+                bases.apply(game, Gradients(past, {}))
+            half = game.point(names) if self.keep_half else None
+            gradients = oracle(game, oracle.draw(), names, moves_buffers=True)
         self._past.update(remembered(gradients))
-        game.move_to(start)
         bases.apply(game, gradients)
         return StepInfo(gradients.losses, half=half)
 

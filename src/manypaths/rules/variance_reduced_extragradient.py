@@ -51,12 +51,11 @@ class VarianceReducedExtragradient(Rule):
         alpha = 1.0 - min(1.0, 1.0 / svrg.cadence.every) if self.alpha is None else self.alpha
         for name in names:
             lerp_(game.parameters(name), snapshot.point[name], 1.0 - alpha)
-        start = game.point(names)
-        with bases.extrapolating(names, self.moments):
-            bases.apply(game, Gradients(remembered({name: snapshot.mean[name] for name in names}), {}))
-        half = game.point(names) if self.keep_half else None
-        gradients = svrg(game, sample, names, moves_buffers=True)
-        game.move_to(start)
+        with game.aside(names):
+            with bases.extrapolating(names, self.moments):
+                bases.apply(game, Gradients(remembered({name: snapshot.mean[name] for name in names}), {}))
+            half = game.point(names) if self.keep_half else None
+            gradients = svrg(game, sample, names, moves_buffers=True)
         bases.apply(game, gradients)
         return StepInfo(gradients.losses, half=half)
 

@@ -13,8 +13,9 @@ from torch.nn.functional import softplus
 
 from manypaths.errors import InputError
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.base import Game, batch_coupling_layers
+from manypaths.games.base import Game
 from manypaths.games.gan_sample import GanSample
+from manypaths.games.structure import batch_coupling_layers
 from manypaths.games.vectors import Gradients, flat
 from manypaths.randomness import generator_for
 
