@@ -2,11 +2,13 @@
 
     python benchmarks/processes.py
 
-The processes wait on a pipe while the other side is timed.
+Each process is bound to a core, as ``taskset`` would: one that is moved about keeps the other waiting. They wait on a
+pipe while the other side is timed.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 from typing import Annotated, Any
 
@@ -35,6 +37,9 @@ def training(game: Any, *, reduced: bool) -> Training:
 
 def work(rank: int, pipe: Any) -> None:
     torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[rank % len(cores)]})
     keep_freed_memory()
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{PORT}", rank=rank, world_size=2)
     trainings = {reduced: training(Distributed(DCGAN.game()), reduced=reduced) for reduced in (True, False)}

@@ -78,10 +78,13 @@ class SharedMemory:
                 torch.mul(piece, share, out=place)
         dist.barrier(self.group)
         for piece, *places in _along(parts[mine], *rows[mine]):
-            torch.mul(piece, share, out=places[mine])
-            torch.add(places[0], places[1], out=piece)  # in the order of ranks, whoever the owner is
-            for place in places[2:]:
-                piece.add_(place)
+            if self.processes == 2:
+                torch.add(places[others[0]], piece, alpha=share, out=piece)  # a half is exact: the same, in one go
+            else:
+                torch.mul(piece, share, out=places[mine])
+                torch.add(places[0], places[1], out=piece)  # in the order of ranks, whoever the owner is
+                for place in places[2:]:
+                    piece.add_(place)
             places[mine].copy_(piece)
         dist.barrier(self.group)
         for owner in others:
@@ -140,14 +143,13 @@ def _pieces(flat: Sequence[Tensor], start: int, numbers: int) -> list[Tensor]:
     found: list[Tensor] = []
     for vector in flat:
         first, last = max(start, 0), min(start + numbers, len(vector))
-        found += [vector[at : min(at + AT_ONCE, last)] for at in range(first, last, AT_ONCE)]
+        if first < last:
+            found += vector[first:last].split(AT_ONCE)
         start -= len(vector)
     return found
 
 
 def _along(pieces: Sequence[Tensor], *rows: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The pieces, each with its place in every row."""
-    at = 0
-    for piece in pieces:
-        yield piece, *(row[at : at + len(piece)] for row in rows)
-        at += len(piece)
+    sizes = [len(piece) for piece in pieces]
+    return zip(pieces, *(row[: sum(sizes)].split(sizes) for row in rows), strict=True)
