@@ -49,7 +49,7 @@ class Registry(Mapping[str, Any]):
 
     def name_of(self, target: Any) -> str | None:
         """The name under which ``target`` stands in this table."""
-        if target.__module__.startswith("torch."):  # torch's entries name the package that exports the class
+        if str(target.__module__).startswith("torch."):  # torch's entries name the package that exports the class
             torchs = (name for name, entry in self._entries.items() if entry.startswith("torch."))
             return next((name for name in torchs if self[name] is target), None)
         return self._names.get(f"{target.__module__}:{target.__qualname__}")

@@ -173,6 +173,35 @@ def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
         assert critic.first.tolist() == [4.0]
 
 
+def _tied(linear: nn.Linear) -> torch.Tensor:
+    linear.transposed = nn.Parameter(linear.weight.t())
+    return linear.transposed
+
+
+def _plain(linear: nn.Linear) -> torch.Tensor:
+    linear.beside = linear.weight.detach()
+    return linear.beside
+
+
+@pytest.mark.parametrize("view", [_tied, _plain])
+def test_whoever_shares_a_weights_memory_sees_it_move_aside(view) -> None:
+    critic = nn.Linear(2, 3, bias=False)
+    seen = view(critic)
+    game = Game.from_losses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
+    with game.aside(["critic"]), torch.no_grad():
+        critic.weight.fill_(4.0)
+        assert (seen == 4.0).all()
+    assert (seen != 4.0).all()
+
+
+def test_buffers_without_strides_forbid_nothing() -> None:
+    critic = nn.Linear(2, 3, bias=False)
+    critic.register_buffer("adjacent", torch.eye(3).to_sparse())
+    game = Game.from_losses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
+    with game.aside(["critic"]) as start:
+        assert critic.weight.data_ptr() != start["critic"][0].data_ptr()
+
+
 def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:
     generator, critic = nn.Linear(4, 2).double(), nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
 

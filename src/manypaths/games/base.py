@@ -16,7 +16,7 @@ from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.structure import Structure, buffer_places
-from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, overlap, owned
+from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, owned, share_nothing
 
 
 class Game(ABC):
@@ -238,9 +238,10 @@ class Game(ABC):
                 self.move_to(start)
 
     def _lends(self) -> bool:
-        """Not where a graph has the weights' addresses, or a buffer or a frozen weight is a view of one."""
-        own = [p for name in self.players for p in self.parameters(name)]
-        return not self.execution.capture and not overlap(own, self._structure.frozen + self.buffers())
+        """Not where a graph has the weights' addresses, or a weight shares its memory with something else."""
+        own, structure = [p for name in self.players for p in self.parameters(name)], self._structure
+        held = structure.frozen + self.buffers() + structure.attributes()
+        return not self.execution.capture and share_nothing(own, held)
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""

@@ -79,7 +79,7 @@ class SharedMemory:
         dist.barrier(self.group)
         for piece, *places in _along(parts[mine], *rows[mine]):
             if self.processes == 2:
-                torch.add(places[others[0]], piece, alpha=share, out=piece)  # a half is exact: the same, in one go
+                torch.add(places[others[0]], piece, alpha=share, out=piece)  # a half is exact: the sum of both
             else:
                 torch.mul(piece, share, out=places[mine])
                 torch.add(places[0], places[1], out=piece)  # in the order of ranks, whoever the owner is

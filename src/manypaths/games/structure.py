@@ -48,6 +48,10 @@ class Structure:
         """Of the first weight."""
         return self._weights[0].device
 
+    def attributes(self) -> list[torch.Tensor]:
+        """Tensors that modules keep beside their weights and buffers: one may be a view of a weight."""
+        return [value for m in self._modules for value in vars(m).values() if isinstance(value, torch.Tensor)]
+
     def holds(self, players: Mapping[str, nn.Module]) -> bool:
         """Whether looking again would find the same."""
         return not self._foreign and self._look(players) == self._seen

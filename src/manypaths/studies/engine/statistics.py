@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,8 @@ def bootstrap_interval(
 ) -> Estimate:
     """The expanded percentile bootstrap of ``summary(values)``: rows of ``values`` are resampled with replacement.
 
+    ``summary`` does not look at the order of the rows.
+
     The plain percentile interval is too short for few rows. Its tails alpha/2 become
     Phi(-sqrt(n / (n - 1)) t_{n-1, 1-alpha/2}), which for a mean is the t interval's width (Hesterberg, What Teachers
     Should Know About the Bootstrap, 2015). From fewer than eight rows so few different means can be drawn that it falls
@@ -47,10 +48,12 @@ def bootstrap_interval(
     value = float(summary(values))
     if n == 1:
         return Estimate(value, -math.inf, math.inf)
-    resamples_of_rows = np.sort(np.random.default_rng(seed).integers(n, size=(resamples, n)), axis=1)
-    once = cache(lambda rows: summary(values[list(rows)]))  # a resample has no order: of 5 rows there are 126
+    distinct: np.ndarray = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    again: Any = slice(None)
+    if n < FEW:  # the same ones come again and again: of 5 rows there are 126 resamples
+        distinct, again = np.unique(np.sort(distinct, axis=1), axis=0, return_inverse=True)
     with np.errstate(invalid="ignore"):
-        drawn = np.array([once(tuple(rows)) for rows in resamples_of_rows.tolist()])
+        drawn = np.array([summary(values[rows]) for rows in distinct])[again]
     return percentiles(value, drawn, n, level=level)
 
 
