@@ -16,7 +16,7 @@ from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.execution import Execution
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.structure import Structure, buffer_places
-from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, owned, share_nothing
+from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, owned
 
 
 class Game(ABC):
@@ -239,9 +239,7 @@ class Game(ABC):
 
     def _lends(self) -> bool:
         """Not where a graph has the weights' addresses, or a weight shares its memory with something else."""
-        own, structure = [p for name in self.players for p in self.parameters(name)], self._structure
-        held = structure.frozen + self.buffers() + structure.attributes()
-        return not self.execution.capture and share_nothing(own, held)
+        return not self.execution.capture and self._structure.apart(self.buffers())
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,18 +42,28 @@ class Structure:
         self._modules = list(dict.fromkeys(part for player in players.values() for part in player.modules()))
         self._foreign = any(getattr(type(m), name) is not way for m in self._modules for name, way in _TORCHS.items())
         self._seen = self._look(players)
+        self._apart: bool | None = None
 
     @property
     def device(self) -> torch.device:
         """Of the first weight."""
         return self._weights[0].device
 
-    def attributes(self) -> list[torch.Tensor]:
-        """Tensors that modules keep beside their weights and buffers: one may be a view of a weight."""
-        return [value for m in self._modules for value in vars(m).values() if isinstance(value, torch.Tensor)]
+    def apart(self, buffers: list[torch.Tensor]) -> bool:
+        """Whether each trainable weight has memory of its own, in which nothing else lies that a module holds.
+
+        Looked up once until the next ``holds``.
+        """
+        if self._apart is None:
+            own = [p for found in self.trainable.values() for p in found]
+            beside = [value for m in self._modules for value in vars(m).values() if isinstance(value, torch.Tensor)]
+            places, others = _storages(own), _storages([*self.frozen, *buffers, *beside])
+            self._apart = len(set(places)) == len(own) and set(places).isdisjoint(others)
+        return self._apart
 
     def holds(self, players: Mapping[str, nn.Module]) -> bool:
         """Whether looking again would find the same."""
+        self._apart = None
         return not self._foreign and self._look(players) == self._seen
 
     def _look(self, players: Mapping[str, nn.Module]) -> list[Any]:
@@ -67,6 +77,11 @@ class Structure:
             seen.extend(module._buffers.keys())
         seen.extend(p.requires_grad for p in self._weights)
         return seen
+
+
+def _storages(tensors: Sequence[torch.Tensor]) -> list[int]:
+    """Where they lie; a sparse one lies nowhere."""
+    return [t.untyped_storage().data_ptr() for t in tensors if t.layout is torch.strided]
 
 
 def buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], str]]:

@@ -133,12 +133,6 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype and a.device == b.device
 
 
-def share_nothing(tensors: Sequence[Tensor], others: Iterable[Tensor]) -> bool:
-    """Whether each of the tensors has a storage of its own, in which none of the others lies."""
-    own, held = ([t.untyped_storage().data_ptr() for t in ts if t.layout is torch.strided] for ts in (tensors, others))
-    return len(set(own)) == len(tensors) and set(own).isdisjoint(held)
-
-
 @torch.no_grad()
 def copy_(target: Sequence[Tensor], source: Sequence[Tensor], members: Tensor | None = None) -> None:
     """Overwrite ``target`` in place: storage addresses survive. With a mask (m,), only those rows of a stack."""
