@@ -16,7 +16,7 @@ from manypaths import Distributed, Game
 from manypaths.games import shared_memory
 from manypaths.games.shared_memory import SharedMemory
 
-PROCESSES = 3
+PROCESSES, TURNS = 3, 10
 pytestmark = pytest.mark.skipif(not shared_memory.PLACE.is_dir(), reason="there is no /dev/shm: nothing is shared")
 
 
@@ -133,15 +133,19 @@ def test_fewer_numbers_than_processes(ranks, n) -> None:
 def _some(rank: int, address: str, path: str, *, processes: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
-    mine = numbers(rank, torch.float32, 7)
-    assert SharedMemory().mean_(mine)
-    torch.save(mine, f"{path}/{rank}.pt")
+    memory, found = SharedMemory(), []
+    for turn in range(TURNS):  # whoever is ahead must not overwrite what is still read
+        time.sleep(0.002 * ((turn + rank) % processes))
+        mine = numbers(rank + turn, torch.float32, 7)
+        assert memory.mean_(mine)
+        found += mine
+    torch.save(found, f"{path}/{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("processes", [2, 5])
 def test_any_number_of_processes(on_processes, processes) -> None:
-    expected = mean_of(0, torch.float32, 7, processes=processes)
+    expected = [mean for turn in range(TURNS) for mean in mean_of(turn, torch.float32, 7, processes=processes)]
     for found in on_processes(partial(_some, processes=processes), processes):
         assert all(map(torch.equal, expected, found))
 

@@ -70,7 +70,10 @@ class SharedMemory:
         return True
 
     def _exchange(self, parts: Sequence[Sequence[Tensor]], rows: Tensor) -> None:
-        """``rows[owner][sender]`` is what a process sends to an owner, ``rows[owner][owner]`` what comes of it."""
+        """``rows[owner][sender]`` is what a process sends to an owner, ``rows[owner][owner]`` what comes of it.
+
+        Of two processes the owner's answer takes the place of what it was sent.
+        """
         mine, others = self.rank, [r for r in range(self.processes) if r != self.rank]
         share = 1.0 / self.processes
         for owner in others:
@@ -80,15 +83,16 @@ class SharedMemory:
         for piece, *places in _along(parts[mine], *rows[mine]):
             if self.processes == 2:
                 torch.add(places[others[0]], piece, alpha=share, out=piece)  # a half is exact: the sum of both
+                places[others[0]].copy_(piece)  # still in the cache, and nobody else's
             else:
                 torch.mul(piece, share, out=places[mine])
                 torch.add(places[0], places[1], out=piece)  # in the order of ranks, whoever the owner is
                 for place in places[2:]:
                     piece.add_(place)
-            places[mine].copy_(piece)
+                places[mine].copy_(piece)
         dist.barrier(self.group)
         for owner in others:
-            for piece, place in _along(parts[owner], rows[owner, owner]):
+            for piece, place in _along(parts[owner], rows[owner, mine if self.processes == 2 else owner]):
                 piece.copy_(place)
 
     def _opened(self, size: int) -> Tensor | None:
