@@ -30,6 +30,15 @@ def test_papers_settings_of_mnist() -> None:
     assert svre["source"]["pixels"] == "unit"
 
 
+SECOND_PAPER = [n for n in RECIPES if n.startswith(("mnist-", "svhn-", "imagenet-")) or n.endswith(("-se-a", "-svre"))]
+
+
+@pytest.mark.parametrize("name", [n for n in SECOND_PAPER if not n.startswith("digits")])
+def test_the_second_papers_gans_play_extragradient_as_its_authors_code_does(name) -> None:
+    rule = RECIPES[name]().to_plain()["rule"]
+    assert rule["name"] == "alternating" or (rule["name"], rule["at"]) == ("extragradient", "opponent")
+
+
 def test_a_warm_start_begins_where_another_run_ended(tmp_path) -> None:
     base = RECIPES["digits-adam"]().with_({"steps": 3, "samples_every": 0})
     first = Run(base, tmp_path / "first")

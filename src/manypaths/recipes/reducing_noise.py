@@ -2,7 +2,9 @@
 
 Shallow nets are of SAGAN's type (spectral norm, self-attention), deep ones residual; hinge loss, batch 64, latents of
 length 128. Adam with 1e-4 for the generator, 4e-4 for the critic and betas (0, 0.9); SVRE with plain steps of 1e-2 and
-4e-2, as the authors' code has it for CIFAR-10. Uniform and exponential averages (0.9999) of the generator.
+4e-2, as the authors' code has it for CIFAR-10. Extragradient as in their code too: each player's update gradient at its
+own weights of time t against the opponent at t + 1/2 (``at="opponent"``). Uniform and exponential averages (0.9999) of
+the generator.
 """
 
 from __future__ import annotations
@@ -210,7 +212,7 @@ def _shared(name: str, data: Part[DataSet], *, size: int, deep: bool) -> Recipe:
             objective=Part(Hinge),
         ),
         oracle=Part(Stochastic, batch=64),
-        rule=Part(Extragradient),
+        rule=Part(Extragradient, at="opponent"),
         bases={player: Part(Adam, lr=lr, betas=(0.0, 0.9)) for player, lr in _LR_ADAM.items()},
         averages={"uniform": Part(Uniform), "ema": Part(EMA, decay=0.9999)},
         steps=500_000,
