@@ -7,6 +7,7 @@ import torch
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.recipes import RECIPES
+from manypaths.run.evaluation import evaluated, generate
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 
@@ -61,3 +62,35 @@ def test_a_warm_start_begins_where_another_run_ended(tmp_path) -> None:
     with pytest.raises(InvalidType, match="are other ones than this recipe's"):
         Run(warm.with_({"game.critic.hidden": "32,32"}), tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+def test_the_published_form_is_the_authors_code_and_says_what_it_mixes(tmp_path) -> None:
+    small = {"data": "digits", "game.generator.size": 8, "game.critic.size": 8, "game.generator.width": 4}
+    recipe = RECIPES["mnist-svre-published"]().with_({**small, "game.critic.width": 4, "steps": 2, "net": None})
+    plain = recipe.to_plain()
+    assert (plain["oracle"]["summands"], plain["oracle"]["chunk"], plain["evaluate_mode"]) == ("mixed", 500, "train")
+    training = recipe.build()
+    assert training.notes[0] == "the full pass is in batches of 500, the estimate is of batches of 50"
+    training.step()
+    assert "evaluate_mode" not in RECIPES["mnist-svre"]().to_plain()
+
+
+def test_scores_in_training_mode_normalise_with_the_batchs_own_statistics() -> None:
+    training = (
+        RECIPES["mnist-svre"]()
+        .with_({"data": "digits", "game.generator.size": 8, "game.critic.size": 8, "game.generator.width": 4})
+        .with_({"game.critic.width": 4})
+        .build()
+    )
+    given = [torch.randn(100, 128, generator=torch.Generator().manual_seed(0))]
+    before = [b.clone() for b in training.game.buffers()]
+    with evaluated(training, mode="train") as generator:
+        assert generator.training
+        images = generate(generator, given, chunk=100)
+    with torch.no_grad():
+        assert torch.equal(images, training.game.players["generator"](given[0]))  # it trains in that mode
+    with evaluated(training) as generator:
+        assert not generator.training
+        assert not torch.equal(images, generate(generator, given))
+    for b, saved in zip(training.game.buffers(), before, strict=True):
+        assert b.shape == saved.shape

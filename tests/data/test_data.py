@@ -14,6 +14,7 @@ from manypaths.data.digits import Digits
 from manypaths.data.fashion_mnist import FashionMnist
 from manypaths.data.idx import read_idx
 from manypaths.data.mnist import Mnist
+from manypaths.data.mnist_14 import halved
 from manypaths.data.synthetic import Ring
 from manypaths.errors import InvalidValue, MissingData
 
@@ -108,3 +109,8 @@ def test_download_is_checked_and_atomic(tmp_path, monkeypatch) -> None:
     with pytest.raises(MissingData, match=r"could not be downloaded \(no route\): put train-images"):
         Mnist().load()
     assert not list(tmp_path.iterdir())
+
+
+def test_half_the_size_is_the_mean_of_two_by_two_pixels() -> None:
+    image = torch.tensor([[0, 255, 10, 11], [1, 0, 10, 10], [7, 7, 0, 0], [7, 7, 0, 2]], dtype=torch.uint8)
+    assert halved(image[None, None]).tolist() == [[[[64, 10], [7, 0]]]]  # 256 / 4; 41 / 4; 7; 0.5 to even

@@ -115,7 +115,7 @@ class Own(torch.utils.data.Dataset):
 
 def build(name: str, home: Path) -> dict:
     """Write the files of a data set under ``home``; the settings it needs besides them."""
-    if name in ("mnist", "color-mnist", "stacked-mnist"):
+    if name in ("mnist", "mnist-14", "color-mnist", "stacked-mnist"):
         idx_files(home / "mnist")
     elif name == "fashion-mnist":
         idx_files(home / "fashion-mnist")

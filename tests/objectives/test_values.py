@@ -19,6 +19,7 @@ RA = lambda r, f: -(SIGMA(r - f.mean()).log().mean() + (1 - SIGMA(f - r.mean()))
 TEXTBOOK = {
     "minimax": (ENTROPY, lambda r, f: (1 - SIGMA(f)).log().mean()),
     "non-saturating": (ENTROPY, lambda r, f: -SIGMA(f).log().mean()),
+    "non-saturating-probabilities": (ENTROPY, lambda r, f: -SIGMA(f).log().mean()),
     "wasserstein": (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
     "hinge": (
         lambda r, f: -torch.minimum(r - 1, r * 0).mean() - torch.minimum(-f - 1, f * 0).mean(),
@@ -35,6 +36,7 @@ BIG = 1e4
 EXTREME = {  # one datum and one fake at (+-1e4, +-1e4): (critic, generator)
     "minimax": {(1, 1): (BIG, -BIG), (-1, 1): (2 * BIG, -BIG), (1, -1): (0, 0), (-1, -1): (BIG, 0)},
     "non-saturating": {(1, 1): (BIG, 0), (-1, 1): (2 * BIG, 0), (1, -1): (0, BIG), (-1, -1): (BIG, BIG)},
+    "non-saturating-probabilities": {(1, 1): (100, 0), (-1, 1): (200, 0), (1, -1): (0, 100), (-1, -1): (100, 100)},
     "wasserstein": {(1, 1): (0, -BIG), (-1, 1): (2 * BIG, -BIG), (1, -1): (-2 * BIG, BIG), (-1, -1): (0, BIG)},
     "hinge": {(1, 1): (BIG + 1, -BIG), (-1, 1): (2 * BIG + 2, -BIG), (1, -1): (0, BIG), (-1, -1): (BIG + 1, BIG)},
     "least-squares": {
@@ -107,3 +109,12 @@ def test_wasserstein_needs_places() -> None:
             method(p, p)
         with pytest.raises(InvalidValue, match=r"points of shape \(3,\) for \(3,\) masses: .* ascending order"):
             method(p, p, torch.tensor([0.0, 2.0, 1.0]))
+
+
+def test_cross_entropy_on_probabilities_is_silent_where_the_sigmoid_rounds_to_zero_or_one() -> None:
+    scores = torch.tensor([20.0, -120.0, 2.0], requires_grad=True)  # sigma is 1, 0 and neither in float32
+    loss = OBJECTIVES["non-saturating-probabilities"]()
+    (gradient,) = torch.autograd.grad(loss.critic(scores[2:], scores) + loss.generator(scores), scores)
+    assert gradient[:2].tolist() == [0.0, 0.0]
+    expected = SIGMA(scores[2].detach()) * (1 + 2 / 3) - 4 / 3  # real: sigma - 1; of three fakes: sigma and sigma - 1
+    assert float(gradient[2]) == pytest.approx(float(expected), rel=1e-6)

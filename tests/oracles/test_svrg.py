@@ -218,10 +218,10 @@ def test_adaptive_refresh_where_the_ratio_passes_the_threshold() -> None:
     assert [ask(9.0), ask(9.0)] == [False, False], "not before it is measured"
     spent = oracle.evaluations["x"]
     assert not ask(1.0)
-    assert oracle._ratios == {"x": pytest.approx(0.25, abs=1e-12), "y": 0.0}
+    assert oracle.watch.ratios == {"x": pytest.approx(0.25, abs=1e-12), "y": 0.0}
     assert oracle.evaluations["x"] - spent == 2 * 12 + 2, "probes are on the bill"
     assert [ask(3.0), ask(3.0), ask(3.0)] == [False, False, True]
-    assert oracle._ratios["x"] == pytest.approx(0.5625, abs=1e-12)
+    assert oracle.watch.ratios["x"] == pytest.approx(0.5625, abs=1e-12)
     oracle.take_snapshot(game)
     assert not oracle.due()
     assert oracle.age == 0
@@ -235,7 +235,7 @@ def test_adaptive_refresh_where_the_ratio_passes_the_threshold() -> None:
 def test_a_new_snapshot_helps_until_it_is_measured() -> None:
     game, oracle, ask = signs(refresh="adaptive", when="helps", threshold=2.0)
     assert [ask(-0.55), ask(-0.55), ask(-0.55)] == [False] * 3
-    assert oracle._ratios["x"] == pytest.approx((0.55 / 0.45) ** 2)
+    assert oracle.watch.ratios["x"] == pytest.approx((0.55 / 0.45) ** 2)
     assert (oracle.reduces("x"), oracle.reduces("y")) == (False, True)
     assert [ask(-0.6), ask(-0.6), ask(-0.6)] == [False, False, True]
     oracle.take_snapshot(game)

@@ -9,6 +9,7 @@ DATA_SETS = Registry(
     {
         "digits": "digits:Digits",
         "mnist": "mnist:Mnist",
+        "mnist-14": "mnist_14:Mnist14",
         "color-mnist": "color_mnist:ColorMnist",
         "stacked-mnist": "stacked_mnist:StackedMnist",
         "fashion-mnist": "fashion_mnist:FashionMnist",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.metrics.feature_nets import FeatureNet
+from manypaths.randomness import seed_for
 from manypaths.registry import name_of
 
 Kind = Literal["images", "points"]
@@ -180,5 +181,7 @@ def describe(net: FeatureNet) -> str:
 
 @torch.no_grad()
 def apply(function: Callable[[Tensor], Tensor], images: Tensor, *, chunk: int = 500) -> Tensor:
-    """``function`` of the images, chunk by chunk, in float64."""
-    return torch.cat([function(part).double() for part in images.split(chunk)])
+    """``function`` of the images, chunk by chunk, in float64; a net that draws (dropout) always draws the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(0, "feature net", "scores"))
+        return torch.cat([function(part).double() for part in images.split(chunk)])

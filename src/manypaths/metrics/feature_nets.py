@@ -75,6 +75,8 @@ class Entry:
 NETS = {
     "mnist-cnn": Entry("MnistCnn", "mnist", NetRecipe(epochs=4, at_least=0.99)),
     "mnist-mlp": Entry("MnistMlp", "mnist", NetRecipe(epochs=8, at_least=0.975, lr=1e-3)),
+    "mnist-mlp-dropout": Entry("MnistMlp", "mnist", NetRecipe(epochs=8, at_least=0.96, lr=1e-3), {"dropped": 0.2}),
+    "mnist-14-cnn": Entry("MnistCnn", "mnist-14", NetRecipe(epochs=4, at_least=0.98), {"side": 14}),
     "digits-cnn": Entry("DigitsCnn", "digits", NetRecipe(epochs=40, at_least=0.93, batch=64)),
     "color-mnist-cnn": Entry("MnistCnn", "color-mnist", NetRecipe(epochs=4, at_least=0.97), {"channels": 3}),
     "cifar-cnn": Entry("CifarCnn", "cifar10", NetRecipe(epochs=10, at_least=0.80)),

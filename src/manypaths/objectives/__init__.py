@@ -9,6 +9,7 @@ OBJECTIVES = Registry(
     {
         "minimax": "minimax:Minimax",
         "non-saturating": "non_saturating:NonSaturating",
+        "non-saturating-probabilities": "non_saturating_probabilities:NonSaturatingProbabilities",
         "wasserstein": "wasserstein:Wasserstein",
         "hinge": "hinge:Hinge",
         "least-squares": "least_squares:LeastSquares",

@@ -23,7 +23,7 @@ from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
 from manypaths.oracles.snapshot import Addends, Snapshot
 from manypaths.oracles.table import Storage
-from manypaths.oracles.variance import Spread, variance_ratio
+from manypaths.oracles.variance_watch import VarianceWatch
 from manypaths.randomness import Coins
 
 
@@ -53,8 +53,11 @@ class SVRG(Oracle):
             ``"adaptive"`` and by ``"helps"``; they are on the bill.
         threshold: of ``"adaptive"``; the default is where twice the batch would do as much as the two evaluations of d.
         summands: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
-            couples the samples of a batch.
-        chunk: samples evaluated at once in a full pass over samples (memory only); the mini-batch size by default.
+            couples the samples of a batch. ``"mixed"``: mini-batches of ``batch`` samples drawn at random and a full
+            pass in batches of ``chunk``, also where the game couples the samples, as in the SVRE authors' MNIST code
+            (50 and 500); the two are then fields of different games, and the estimate is biased by their difference.
+        chunk: samples evaluated at once in a full pass over samples (memory only, but for ``"mixed"``); the mini-batch
+            size by default.
         on_jump: take a new snapshot when a rule moved the iterate by a jump (a lookahead sync), or keep the old one; a
             restart happens inside a refresh anyway.
         store: the dtype in which F_B(w_S) is kept for every mini-batch B; ``"game"`` is that of the weights.
@@ -69,7 +72,7 @@ class SVRG(Oracle):
     check_every: fields.PositiveInt = 50
     probes: fields.PositiveInt = 4
     threshold: fields.Positive = 0.5
-    summands: Summands = "auto"
+    summands: Summands | Literal["mixed"] = "auto"
     chunk: fields.PositiveInt | None = None
     on_jump: Literal["refresh", "keep"] = "refresh"
     store: Literal["none"] | Storage = "none"
@@ -89,18 +92,17 @@ class SVRG(Oracle):
             raise InvalidValue(f"batch is {self.batch}: expected at most the {self.source.size} summands of the source")
         if self.measures and self.probes < 2:
             raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
-        if self.store != "none" and self.summands == "samples":
+        if self.store != "none" and self.summands in ("samples", "mixed"):
             raise InvalidValue(
-                f"summands is 'samples', and store is {self.store!r}, which keeps one row per mini-batch: expected "
-                "'batches' or 'auto'"
+                f"summands is {self.summands!r}, and store is {self.store!r}, which keeps one row per mini-batch: "
+                "expected 'batches' or 'auto'"
             )
         self._settled: str | None = None
         self._addends: Addends | None = None
         self._taken: WeakValueDictionary[int, Any] = WeakValueDictionary()
         """Mini-batches that someone still holds, by their number in the partition, which is that of their row."""
         self._parts: list[Tensor] | None = None
-        self._ratios: dict[str, float] = {}
-        self._next_check: dict[str, int] = {}
+        self.watch = VarianceWatch(self.check_every, self.probes)
         self._toss((self.seed,))
 
     def _toss(self, seeds: Sequence[int]) -> None:
@@ -137,7 +139,12 @@ class SVRG(Oracle):
             self._toss(game.seeds)
         super().bind(game)
         summands = self.summands if self.store == "none" else "batches"
-        self._settled = settle_summands(summands, game, self.source, self.batch)
+        mixed = summands == "mixed"
+        self._settled = "samples" if mixed else settle_summands(summands, game, self.source, self.batch)
+        if mixed and game.couples_samples:
+            return (
+                f"the full pass is in batches of {self.chunk or self.batch}, the estimate is of batches of {self.batch}"
+            )
         note = describe_summands(self._settled, self.source, self.batch, game)
         if self.store == "none":
             return note
@@ -187,8 +194,7 @@ class SVRG(Oracle):
             self.take_snapshot(game)
         names = game.names(players)
         if self.measures:
-            late = [name for name in names if self.draws >= self._next_check.get(name, self.check_every)]
-            self._measure(game, late)
+            self.watch.measure(self, game, self.watch.late(names, self.draws), self.draws)
         self.count(names, len(sample))
         reduced = tuple(name for name in names if self.reduces(name))
         snapshot = self.snapshot
@@ -218,7 +224,7 @@ class SVRG(Oracle):
 
     def reduces(self, player: str) -> bool:
         """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
-        return self.when == "always" or self._ratios.get(player, 0.0) <= 1.0
+        return self.when == "always" or self.watch.ratios.get(player, 0.0) <= 1.0
 
     def _row(self, sample: Any) -> int | None:
         """Where F_B(w_S) is stored, if it is."""
@@ -241,7 +247,7 @@ class SVRG(Oracle):
         return difference
 
     def due(self) -> Tensor:
-        worn = self.refresh == "adaptive" and any(ratio > self.threshold for ratio in self._ratios.values())
+        worn = self.refresh == "adaptive" and any(ratio > self.threshold for ratio in self.watch.ratios.values())
         return self.cadence.due() | worn
 
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
@@ -268,7 +274,7 @@ class SVRG(Oracle):
         if self._addends is not None:
             self._addends.of = self.snapshot
         self.cadence.restart(members)
-        self._ratios, self._next_check = {}, dict.fromkeys(game.players, self.draws + self.check_every)
+        self.watch.restart(game.players, self.draws)
 
     def _forget_parts(self) -> None:
         """The source's partition may be another one from now on."""
@@ -279,21 +285,8 @@ class SVRG(Oracle):
         if self.on_jump == "refresh":
             self.take_snapshot(game, members)
 
-    def _measure(self, game: Game, players: list[str]) -> None:
-        """The variance ratio of each of the players here."""
-        plain = {name: Spread() for name in players}
-        reduced = {name: Spread() for name in players}
-        for _ in range(self.probes if players else 0):
-            sample = self.summand()
-            now, then = game.gradients(sample, players), self.at_snapshot(game, sample, players)
-            self.count(players, (2 if self._row(sample) is None else 1) * len(sample))
-            for name in players:
-                plain[name].add(now[name])
-                add_(now[name], then[name], -1.0)
-                reduced[name].add(now[name])
-        for name in players:
-            self._ratios[name] = variance_ratio(reduced[name], plain[name])
-            self._next_check[name] = self.draws + self.check_every
+    def evaluations_at_both(self, sample: Any) -> int:
+        return 2 if self._row(sample) is None else 1
 
     def state_dict(self) -> dict[str, Any]:
         shot = self.snapshot
@@ -302,8 +295,7 @@ class SVRG(Oracle):
             "snapshot": shot and {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "cadence": self.cadence.state_dict(),
             "coins": self._coins.state_dict(),
-            "ratios": dict(self._ratios),
-            "next_check": dict(self._next_check),
+            **self.watch.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -315,5 +307,5 @@ class SVRG(Oracle):
             self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
         self.cadence.load_state_dict(state["cadence"])
         self._coins.load_state_dict(state["coins"])
-        self._ratios, self._next_check = dict(state.get("ratios", {})), dict(state["next_check"])
+        self.watch.load_state_dict(state)
         self._forget_parts()

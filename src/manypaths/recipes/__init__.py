@@ -10,6 +10,7 @@ RECIPES = Registry(
         "digits-svre": "digits:svre",
         "digits-adam": "digits:adam",
         "mnist-svre": "mnist:svre",
+        "mnist-svre-published": "mnist:svre_published",
         "mnist-avg-svre": "mnist:avg_svre",
         "mnist-svre-vrad": "mnist:svre_vrad",
         "mnist-ws-svre": "mnist:ws_svre",

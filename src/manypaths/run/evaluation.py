@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,10 @@ LAST = "last"
 
 
 @contextlib.contextmanager
-def evaluated(training: Training, which: str = LAST, *, seed: int = 0) -> Iterator[nn.Module]:
-    """The generator in eval mode for a while; weights, buffers and mode come back.
+def evaluated(
+    training: Training, which: str = LAST, *, seed: int = 0, mode: Literal["eval", "train"] = "eval"
+) -> Iterator[nn.Module]:
+    """The generator in eval mode (or in ``train`` mode) for a while; weights, buffers and mode come back.
 
     ``which`` is ``"last"`` or the name of an average; BatchNorm statistics of averaged weights are recomputed from
     2,048 latents, because they are nobody's running average.
@@ -37,7 +39,7 @@ def evaluated(training: Training, which: str = LAST, *, seed: int = 0) -> Iterat
             stack.enter_context(training.averages[which].swapped(game))
             given = inputs(training, 2048, seed, "batchnorm")
             update_bn(torch.arange(2048).split(256), _Fed(generator, given))
-        generator.eval()
+        generator.train(mode == "train")
         stack.enter_context(uncompiled(generator))  # a mode and batch sizes that training never sees
         yield generator
 

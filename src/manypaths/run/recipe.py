@@ -44,6 +44,7 @@ OUTPUT_ONLY = (
     "checkpoint_every",
     "evaluate_every",
     "evaluate_samples",
+    "evaluate_mode",
     "metrics",
     "net",
 )
@@ -79,6 +80,8 @@ class Recipe:
             and scores off.
         noise_draws: mini-batches per measurement of the gradient noise.
         evaluate_samples: generated samples per score.
+        evaluate_mode: the generator's mode while it is scored: ``"train"`` normalises with the statistics of batches
+            of 100 samples, as the SVRE authors' MNIST code does.
         metrics: what scores are, by default those of images on the data set's own net.
         net: another feature net for the scores, by its name.
     """
@@ -106,6 +109,7 @@ class Recipe:
     checkpoint_every: fields.PositiveInt = 100
     evaluate_every: fields.NonNegativeInt = 0
     evaluate_samples: fields.PositiveInt = 5000
+    evaluate_mode: Literal["eval", "train"] = "eval"
     metrics: tuple[Part[SampleMetric], ...] = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram))
     net: str | None = None
 
@@ -128,10 +132,12 @@ class Recipe:
         return dataclasses.replace(self, **new)
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON-ready data, every default spelled out but for the data's own net and seeds that follow the run's."""
+        """JSON-ready data; left out are only unset ``net`` and ``evaluate_mode``, and seeds that follow the run's."""
         data = {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         if self.net is None:
             del data["net"]
+        if self.evaluate_mode == "eval":
+            del data["evaluate_mode"]
         for name in _SEEDED:
             _drop_followed_seeds(getattr(self, name), data[name])
         return data

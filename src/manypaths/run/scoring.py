@@ -68,9 +68,13 @@ class Scorer:
         if not isinstance(source, PairedSource) or "generator" not in training.game.players:
             raise InvalidType("this run trains no generator on data: expected a GAN on a data set")
         seed = self.recipe.seed
-        with evaluated(training, which, seed=seed) as generator:
+        mode = self.recipe.evaluate_mode
+        chunk = 256 if mode == "eval" else 100
+        with evaluated(training, which, seed=seed, mode=mode) as generator:
             given = inputs(training, self.samples, seed, "scores")
-            parts = (generate(generator, part) for part in zip(*(tensor.split(500) for tensor in given), strict=True))
+            parts = (
+                generate(generator, part, chunk=chunk) for part in zip(*(t.split(500) for t in given), strict=True)
+            )
             return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
 
     def scores(self, generated: Tensor) -> list[Score]:

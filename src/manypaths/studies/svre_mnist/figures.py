@@ -12,7 +12,7 @@ from manypaths.studies.engine.figures import COLOURS, canvas
 from manypaths.studies.engine.statistics import bootstrap_interval
 from manypaths.studies.engine.tables import Table
 from manypaths.studies.svre_mnist import results
-from manypaths.studies.svre_mnist.runs import ARMS, FACTORIAL
+from manypaths.studies.svre_mnist.runs import EVERY, FACTORIAL
 
 SHOWN: dict[str, str] = dict(
     zip(("SG-A", "SE-A", "SVRE", "AVG-SVRE", "SVRE-A", "SVRE-VRAd", "BatchE-A"), COLOURS, strict=True)
@@ -94,7 +94,7 @@ def draw_factorial(table: Table) -> Any:
 def draw_equal_cost(table: Table) -> Any:
     """Every arm at equal numbers of updates and at equal cost: a point per seed and the mean."""
     marks, lines = _marks(table), []
-    for arm in (arm for arm in ARMS if arm in set(table["arm"])):
+    for arm in (arm for arm in EVERY if arm in set(table["arm"])):
         runs = [rows for _, rows in table.where(arm=arm).groups("seed")]
         reached = [all(_reached(rows, axis, at) for rows in runs) for axis, at, _ in marks]
         if any(reached):

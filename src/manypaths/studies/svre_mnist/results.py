@@ -134,6 +134,15 @@ def own_information(name: str, axis: Axis, at: float) -> Callable[[Table], float
     return lambda rows: information(arm(rows, name), axis, at)
 
 
+def best_information(names: Sequence[str], steps: float) -> Callable[[Table], float]:
+    """The largest information of all of these arms that a seed has played, after so many updates."""
+    return lambda rows: max(
+        information(arm(rows, name), "step", steps)
+        for name in names
+        if len(rows.where(arm=name)) and rows.where(arm=name)["step"].max() >= steps
+    )
+
+
 def _at(rows: Table, column: str, marks: Sequence[float]) -> Any:
     """A column at given numbers of updates; after a divergence, not a number."""
     found = dict(zip(rows["step"].tolist(), rows[column].tolist(), strict=True))

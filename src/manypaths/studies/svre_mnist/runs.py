@@ -13,6 +13,7 @@ from torch.optim import SGD, Adam, Optimizer
 from manypaths.data.base import DataSet
 from manypaths.data.digits import Digits
 from manypaths.data.mnist import Mnist
+from manypaths.data.mnist_14 import Mnist14
 from manypaths.games.paired import PairedSource
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.averaging.uniform import Uniform
@@ -47,9 +48,11 @@ ORACLES: dict[str, Part[Oracle]] = {
     "full": Part(Full),
 }
 GRADIENT: Part[Rule] = Part(Alternating, order=("critic", "generator"))
-EXTRA: Part[Rule] = Part(Extragradient)
+EXTRA: Part[Rule] = mnist.EXTRA
+JOINT: Part[Rule] = Part(Extragradient)
+"""The update gradient at each player's own weights, as the paper's GAN code has it, and at the joint half-step."""
 AVERAGED = "uniform"
-SECONDS_PER_GRADIENT = {28: (0.004, 5.5e-4, 32), 8: (0.004, 7e-5, 16)}
+SECONDS_PER_GRADIENT = {28: (0.004, 5.5e-4, 32), 14: (0.004, 1.4e-4, 32), 8: (0.004, 7e-5, 16)}
 """By the images' side: of one mini-batch gradient of both players on one core, measured beside other work, a fixed part
 and one per sample; and how many filters wide the generator was."""
 SECONDS_PER_SCORE, SECONDS_PER_RUN = 2.3, 4.0
@@ -110,9 +113,12 @@ ARMS = {
     "lookahead-A": Arm(rule=Part(Lookahead, inner=GRADIENT), asks=1),
     "optimistic-A": Arm(rule=Part(Optimistic, of="update"), asks=1),
     "anchored-A": Arm(rule=Part(Anchored), asks=2),
-    "two-step-A": Arm(rule=Part(Extragradient, extrapolation=2.0), asks=2),
+    "two-step-A": Arm(rule=Part(Extragradient, at="opponent", extrapolation=2.0), asks=2),
     "stored-SVRE-A": Arm(rule=EXTRA, asks=2, oracle="stored"),
 }
+JOINTLY = {f"{name}, joint": replace(ARMS[name], rule=JOINT) for name in ("SE", "SE-A", "AVG-SVRE", "SVRE-A", "SVRE")}
+"""Arms of extragradient in the joint form."""
+EVERY = ARMS | JOINTLY
 FACTORIAL = {
     (extra, reduced, adam): f"S{'E' if extra else 'G'}{'-VR' if reduced else ''}{'-A' if adam else ''}"
     for extra in (0, 1)
@@ -146,7 +152,7 @@ class Setup:
     """
 
     data: Part[DataSet]
-    side: Literal[8, 28]
+    side: Literal[8, 14, 28]
     images: int
     latent: int
     generator: int
@@ -227,6 +233,15 @@ def on_mnist(*, images: int, generator: int, critic: int, net: str, samples: int
         net=net,
         samples=samples,
         memory="channels_last",
+    )
+
+
+def on_mnist_14(*, generator: int, critic: int, samples: int) -> Setup:
+    """All of MNIST at 14 x 14."""
+    return replace(
+        on_mnist(images=60_000, generator=generator, critic=critic, net="mnist-14-cnn", samples=samples),
+        data=Part(Mnist14),
+        side=14,
     )
 
 
