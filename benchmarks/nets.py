@@ -24,7 +24,7 @@ from manypaths import (
     Stochastic,
     Training,
 )
-from manypaths.games.execution import Execution
+from manypaths.evaluation.execution import Execution
 from manypaths.objectives.base import Objective
 from manypaths.randomness import generator_for
 

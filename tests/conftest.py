@@ -8,10 +8,10 @@ import os
 import pytest
 import torch
 
-from manypaths.games import side_by_side
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import IndexSource
+from manypaths.evaluation import side_by_side
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.quadratic import Quadratic
+from manypaths.sources.base import IndexSource
 from manypaths.testing.closed_forms import curved_rotation
 
 # The tensors are tiny: threads that wait for each other cost more than they compute, tenfold on a busy machine.

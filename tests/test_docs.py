@@ -35,9 +35,9 @@ def test_the_population_of_the_readme_runs() -> None:
 
 
 def test_the_claims_in_the_docs_are_those_of_the_studies() -> None:
+    from manypaths.experiments.power import power
     from manypaths.studies import STUDIES
-    from manypaths.studies.engine.base import find_study
-    from manypaths.studies.engine.power import power
+    from manypaths.studies.find import find_study
 
     sections = re.split(r"^## (.+)$", (ROOT / "docs" / "studies.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     shown = 0

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from manypaths import training as training_module
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
 from manypaths.oracles.svrg import SVRG
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
 
 REAL = torch.randn(32, 3, generator=torch.Generator().manual_seed(0))

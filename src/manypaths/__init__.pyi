@@ -1,26 +1,26 @@
 # The public names, once: type checkers read them here and the package resolves them from here, each on first use.
 from manypaths.errors import InputError as InputError
 from manypaths.games.adversarial import Adversarial as Adversarial
-from manypaths.games.analytic import AnalyticGame as AnalyticGame
+from manypaths.games.analytic.base import AnalyticGame as AnalyticGame
 from manypaths.games.base import Game as Game
-from manypaths.games.sample import Sample as Sample
-from manypaths.games.bilinear import Bilinear as Bilinear
-from manypaths.games.constants import Constants as Constants
-from manypaths.games.coordinatewise import Coordinatewise as Coordinatewise
-from manypaths.games.dirac import DiracGan as DiracGan
-from manypaths.games.distributed import Distributed as Distributed
-from manypaths.games.execution import Execution as Execution
-from manypaths.games.gan_sample import GanSample as GanSample
-from manypaths.games.gaussian_gan import GaussianGan as GaussianGan
-from manypaths.games.matrix_game import MatrixGame as MatrixGame
-from manypaths.games.paired import PairedSource as PairedSource
-from manypaths.games.population import Population as Population
-from manypaths.games.population_source import PopulationSource as PopulationSource
-from manypaths.games.quadratic import Quadratic as Quadratic
-from manypaths.games.robust_least_squares import RobustLeastSquares as RobustLeastSquares
-from manypaths.games.source import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
-from manypaths.games.step import StepInfo as StepInfo
-from manypaths.games.vectors import Gradients as Gradients
+from manypaths.sources.sample import Sample as Sample
+from manypaths.games.analytic.bilinear import Bilinear as Bilinear
+from manypaths.games.analytic.constants import Constants as Constants
+from manypaths.games.analytic.coordinatewise import Coordinatewise as Coordinatewise
+from manypaths.games.analytic.dirac import DiracGan as DiracGan
+from manypaths.distributed.distributed import Distributed as Distributed
+from manypaths.evaluation.execution import Execution as Execution
+from manypaths.sources.gan_sample import GanSample as GanSample
+from manypaths.games.analytic.gaussian_gan import GaussianGan as GaussianGan
+from manypaths.games.analytic.matrix_game import MatrixGame as MatrixGame
+from manypaths.sources.paired import PairedSource as PairedSource
+from manypaths.populations.population import Population as Population
+from manypaths.populations.source import PopulationSource as PopulationSource
+from manypaths.games.analytic.quadratic import Quadratic as Quadratic
+from manypaths.games.analytic.robust_least_squares import RobustLeastSquares as RobustLeastSquares
+from manypaths.sources.base import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
+from manypaths.rules.step import StepInfo as StepInfo
+from manypaths.vectors import Gradients as Gradients
 from manypaths.metrics.base import SampleMetric as SampleMetric, SampleSets as SampleSets, Score as Score
 from manypaths.metrics.distance import distance_to_solution as distance_to_solution
 from manypaths.metrics.divergence_trace import DivergenceTrace as DivergenceTrace
@@ -92,9 +92,9 @@ from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtrag
 from manypaths.run.export import load as load
 from manypaths.run.loop import Run as Run
 from manypaths.run.recipe import Recipe as Recipe
-from manypaths.studies.engine.base import Study as Study
-from manypaths.studies.engine.cells import Cell as Cell
-from manypaths.studies.engine.claims import Claim as Claim
+from manypaths.experiments.base import Study as Study
+from manypaths.experiments.cells import Cell as Cell
+from manypaths.experiments.claims import Claim as Claim
 from manypaths.training import Training as Training
 
 __version__: str

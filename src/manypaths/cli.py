@@ -170,14 +170,14 @@ def study(
         os.environ["MANYPATHS_DATA"] = str(data_dir)
     from rich.console import Console
 
-    from manypaths.studies.engine.conduct import conduct, require_extra
-    from manypaths.studies.engine.outputs import show_verdicts
+    from manypaths.experiments.engine import conduct, require_extra
+    from manypaths.experiments.outputs import show_verdicts
 
     require_extra()
-    from manypaths.studies.engine.base import find_study
-    from manypaths.studies.engine.executor import ProcessPool
-    from manypaths.studies.engine.overview import show_plan, show_status
-    from manypaths.studies.engine.store import Store
+    from manypaths.experiments.executor import ProcessPool
+    from manypaths.experiments.overview import show_plan, show_status
+    from manypaths.experiments.store import Store
+    from manypaths.studies.find import find_study
 
     plan = find_study(name).at(scale)
     path = out or Path("runs") / f"{plan.study.name}-{scale}"

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.population import Population
-from manypaths.games.step import StepInfo
-from manypaths.games.vectors import squared_norm
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
+from manypaths.populations.population import Population
 from manypaths.randomness import Coins
 from manypaths.rules.base import Rule
+from manypaths.rules.step import StepInfo
+from manypaths.vectors import squared_norm
 
 
 class Training:

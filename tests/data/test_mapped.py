@@ -11,7 +11,7 @@ import torch
 from manypaths.data import DATA_SETS, stored
 from manypaths.data.image_folder import ImageFolder
 from manypaths.errors import InvalidValue
-from manypaths.games.paired import PairedSource
+from manypaths.sources.paired import PairedSource
 
 MAPPED = [
     name for name in DATA_SETS if "resident_bytes" in DATA_SETS[name].__dataclass_fields__ and "torch" not in name

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType
-from manypaths.games.analytic import AnalyticGame
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.dirac import DiracGan
-from manypaths.games.gaussian_gan import GaussianGan
-from manypaths.games.matrix_game import MatrixGame
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.robust_least_squares import RobustLeastSquares
-from manypaths.games.source import Index
+from manypaths.games.analytic.base import AnalyticGame
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.coordinatewise import Coordinatewise
+from manypaths.games.analytic.dirac import DiracGan
+from manypaths.games.analytic.gaussian_gan import GaussianGan
+from manypaths.games.analytic.matrix_game import MatrixGame
+from manypaths.games.analytic.quadratic import Quadratic
+from manypaths.games.analytic.robust_least_squares import RobustLeastSquares
+from manypaths.sources.base import Index
 from manypaths.testing.analytic import check_analytic
 
 GAMES = {

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidValue
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.coordinatewise import Coordinatewise
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.coordinatewise import Coordinatewise
 
 
 def test_coordinatewise_is_the_dense_bilinear_game() -> None:

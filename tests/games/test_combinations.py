@@ -14,8 +14,6 @@ from torch.nn.utils import parametrize
 from manypaths import fields
 from manypaths.errors import InputError
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.paired import PairedSource
 from manypaths.games.structure import batch_coupling_layers
 from manypaths.models import MODELS
 from manypaths.objectives import OBJECTIVES
@@ -35,6 +33,8 @@ from manypaths.penalties.base import Penalty
 from manypaths.penalties.dragan import Dragan
 from manypaths.randomness import counter_uniform
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
 
 SIZE, BATCH = 4, 2

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidValue
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.constants import cocoercivity, linear_constants
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.robust_least_squares import RobustLeastSquares
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.constants import cocoercivity, linear_constants
+from manypaths.games.analytic.coordinatewise import Coordinatewise
+from manypaths.games.analytic.quadratic import Quadratic
+from manypaths.games.analytic.robust_least_squares import RobustLeastSquares
 
 
 @pytest.mark.parametrize(

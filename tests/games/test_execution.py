@@ -8,16 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from manypaths.distributed.distributed import Distributed
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.evaluation.captured import Captured
+from manypaths.evaluation.execution import Execution
+from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.captured import Captured
-from manypaths.games.distributed import Distributed
-from manypaths.games.execution import Execution
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.paired import PairedSource
-from manypaths.games.side_by_side import SideBySide
-from manypaths.games.vectors import flat
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.models.resnet import ResnetCritic, ResnetGenerator
@@ -31,7 +28,10 @@ from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 DCGAN = {"size": 8, "width": 4}
 

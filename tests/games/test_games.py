@@ -8,18 +8,18 @@ from torch import nn
 
 from manypaths.errors import InvalidValue
 from manypaths.games.adversarial import Adversarial, scores
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import Index
-from manypaths.games.vectors import clone, flat
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.base import Index
 from manypaths.testing.conformance import check_pure, small_gan, small_source
 from manypaths.training import Training
+from manypaths.vectors import clone, flat
 
 
 def test_quadratic_field_and_solution(finite_sum) -> None:

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manypaths.games import kernels
+from manypaths.evaluation import kernels
+from manypaths.evaluation.execution import Execution
+from manypaths.evaluation.kernels import TunedConvolutions
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.execution import Execution
-from manypaths.games.kernels import TunedConvolutions
-from manypaths.games.paired import PairedSource
-from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 CALLS: list[tuple[Any, Any]] = [
     (torch.conv2d, nn.Conv2d(3, 5, 4, 2, 1)),

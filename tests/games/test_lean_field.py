@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
+from manypaths.evaluation.execution import Execution
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.execution import Execution
-from manypaths.games.paired import PairedSource
-from manypaths.games.vectors import flat
 from manypaths.models import MODELS
 from manypaths.objectives import OBJECTIVES
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.penalties import PENALTIES
+from manypaths.sources.paired import PairedSource
+from manypaths.vectors import flat
 
 BATCH = 4
 PAIRS = [name.removesuffix("-critic") for name in MODELS if name.endswith("-critic")]

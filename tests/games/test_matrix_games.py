@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.matrix_game import MatrixGame
+from manypaths.games.analytic.matrix_game import MatrixGame
 
 
 def test_matrix_game_by_hand() -> None:

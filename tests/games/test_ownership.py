@@ -10,8 +10,6 @@ from torch import nn
 
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.source import Index, IndexSource
-from manypaths.games.vectors import flat
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
@@ -20,8 +18,10 @@ from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.conformance import check_pure, mean_error, small_gan, small_source
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 N = 10
 
@@ -213,8 +213,8 @@ class Conditional(nn.Module):
 
 def test_conditional_games_hand_the_labels_to_both_networks() -> None:
     from manypaths.errors import InvalidValue
-    from manypaths.games.paired import PairedSource
     from manypaths.penalties.interpolated import Interpolated
+    from manypaths.sources.paired import PairedSource
 
     real = torch.randn(30, 2, dtype=torch.float64)
     nets = Conditional(4, 2), Conditional(2, 1)

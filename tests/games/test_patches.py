@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manypaths.games.patches import patches, placed
+from manypaths.evaluation.patches import patches, placed
 
 HOW = [((4, 4), 2, 1), ((3, 2), 1, 0), ((3, 3), 2, 1), ((2, 3), 3, 2), ((1, 1), 1, 0)]
 SIZE = (6, 7)

@@ -32,12 +32,12 @@ from manypaths import (
     Uniform,
 )
 from manypaths.errors import InputError
-from manypaths.games.members import groups
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.vectors import flat
 from manypaths.metrics.field_norm import member_field_norms
+from manypaths.populations.members import groups
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.randomness import generator_for
+from manypaths.vectors import flat
 
 MEMBERS = 4
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidValue
-from manypaths.games.robust_least_squares import RobustLeastSquares
+from manypaths.games.analytic.robust_least_squares import RobustLeastSquares
 
 
 def test_robust_least_squares_is_a_saddle() -> None:

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 
 from manypaths import Distributed, Game
-from manypaths.games import shared_memory
-from manypaths.games.shared_memory import SharedMemory
+from manypaths.distributed import shared_memory
+from manypaths.distributed.shared_memory import SharedMemory
 
 PROCESSES, TURNS = 3, 10
 pytestmark = pytest.mark.skipif(not shared_memory.PLACE.is_dir(), reason="there is no /dev/shm: nothing is shared")

@@ -8,13 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from manypaths.games import side_by_side
+from manypaths.evaluation import side_by_side
+from manypaths.evaluation.execution import Execution
+from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.execution import Execution
-from manypaths.games.paired import PairedSource
-from manypaths.games.side_by_side import SideBySide
-from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
 from manypaths.models.mlp import MlpCritic, MlpGenerator
@@ -26,7 +24,9 @@ from manypaths.oracles.full import full_gradient
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 pytestmark = pytest.mark.usefixtures("two_lanes")
 

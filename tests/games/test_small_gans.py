@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.dirac import DiracGan
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.gaussian_gan import GaussianGan
-from manypaths.games.source import Index
-from manypaths.games.vectors import flat
+from manypaths.games.analytic.dirac import DiracGan
+from manypaths.games.analytic.gaussian_gan import GaussianGan
 from manypaths.objectives import OBJECTIVES
 from manypaths.penalties.r1 import R1
+from manypaths.sources.base import Index
+from manypaths.sources.gan_sample import GanSample
+from manypaths.vectors import flat
 
 
 @pytest.mark.parametrize("objective", ["minimax", "non-saturating"])

@@ -7,13 +7,13 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.paired import PairedSource
-from manypaths.games.pixels import to_float, to_uint8
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import Source
-from manypaths.games.streams import LoaderSource
+from manypaths.populations.source import PopulationSource
 from manypaths.randomness import counter_uniform
+from manypaths.sources.base import Source
+from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.loader import LoaderSource
+from manypaths.sources.paired import PairedSource
+from manypaths.sources.pixels import to_float, to_uint8
 
 IMAGES = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -213,7 +213,7 @@ def test_half_of_fresh_draws_are_flipped() -> None:
 
 
 def test_without_flips_nothing_is_drawn_otherwise(monkeypatch) -> None:
-    monkeypatch.setattr("manypaths.games.paired.counter_uniform", lambda *a: pytest.fail("asked for a coin"))
+    monkeypatch.setattr("manypaths.sources.paired.counter_uniform", lambda *a: pytest.fail("asked for a coin"))
     source = PairedSource(IMAGES, latent=3)
     index = torch.arange(8)
     assert torch.equal(source.take(index).real, to_float(IMAGES[index]))

@@ -22,7 +22,6 @@ from manypaths import (
     Wasserstein,
 )
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.population_source import MemberSamples
 from manypaths.metrics import noise_floor
 from manypaths.metrics.base import apply
 from manypaths.metrics.field_norm import field_norm, member_field_norms
@@ -30,6 +29,7 @@ from manypaths.metrics.frechet import frechet_distance
 from manypaths.metrics.gaussians import gaussian_kullback_leibler, squared_bures
 from manypaths.metrics.nearest_neighbours import neighbour_jensen_shannon, neighbour_kullback_leibler
 from manypaths.metrics.sample_divergences import MEASURES, in_parts
+from manypaths.populations.source import MemberSamples
 
 
 def normal(*shape: int, seed: int = 1) -> torch.Tensor:

@@ -12,11 +12,9 @@ from torch import nn
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
+from manypaths.games.analytic.coordinatewise import Coordinatewise
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import Index, IndexSource
-from manypaths.games.vectors import flat
 from manypaths.metrics.distance import distance_to_solution
 from manypaths.metrics.duality_gap import duality_gap
 from manypaths.metrics.field_norm import field_norm, hamiltonian
@@ -28,7 +26,9 @@ from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.r1 import R1
+from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.conformance import small_gan, small_source
+from manypaths.vectors import flat
 
 SGD = partial(torch.optim.SGD, lr=0.2)
 ONE = Index(torch.zeros(1, dtype=torch.int64))

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.source import Index
-from manypaths.games.vectors import flat
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
+from manypaths.sources.base import Index
+from manypaths.sources.paired import PairedSource
+from manypaths.vectors import flat
 
 
 def exact_variance(game, n: int, player: str, at_snapshot=None) -> float:

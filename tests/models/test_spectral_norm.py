@@ -10,8 +10,6 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.resnet import ResnetCritic
 from manypaths.models.sagan import SaganCritic, SaganGenerator
@@ -20,8 +18,10 @@ from manypaths.oracles.full import Full
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import check_pure, mean_error
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 CLASSES = 3
 

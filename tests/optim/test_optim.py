@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.base import Game
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.source import IndexSource
-from manypaths.games.vectors import Gradients, flat
 from manypaths.optim.averaging.ema import EMA
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
@@ -19,7 +17,9 @@ from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import IndexSource
 from manypaths.training import Training
+from manypaths.vectors import Gradients, flat
 
 
 def sgd(game, lr=0.1) -> dict:

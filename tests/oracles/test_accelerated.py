@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import Index, IndexSource
-from manypaths.games.vectors import flat
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.closed_forms import curved_rotation
 from manypaths.testing.conformance import mean_estimate, small_gan, small_source
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 TAU = 0.4
 

@@ -10,7 +10,6 @@ import torch
 from manypaths.data.digits import Digits
 from manypaths.errors import InputError
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles import ORACLES
@@ -29,6 +28,7 @@ from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import small_gan, small_source
 from manypaths.training import Training
 

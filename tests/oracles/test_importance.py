@@ -7,9 +7,6 @@ import torch
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.source import IndexSource
-from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.full import Full
@@ -17,7 +14,10 @@ from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
+from manypaths.sources.base import IndexSource
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import mean_error, mean_estimate
+from manypaths.vectors import flat
 
 MAKES = {"stochastic": Stochastic, "svrg": SVRG}
 

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.source import FunctionSource, Index, IndexSource
-from manypaths.games.vectors import flat
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
@@ -22,8 +19,11 @@ from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import FunctionSource, Index, IndexSource
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import mean_error, small_gan, small_source
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 
 def digits_gan(norm: str = "none", *, dtype=torch.float64, size: int = 24) -> tuple[Adversarial, PairedSource]:

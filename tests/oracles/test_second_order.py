@@ -12,13 +12,10 @@ from torch.nn.functional import softplus
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.analytic import Coordinates
+from manypaths.games.analytic.base import Coordinates
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import Index, IndexSource
-from manypaths.games.vectors import Gradients, dot, flat
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.consensus import Consensus
@@ -31,8 +28,11 @@ from manypaths.oracles.symplectic import Symplectic
 from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.r1 import R1
+from manypaths.sources.base import Index, IndexSource
+from manypaths.sources.gan_sample import GanSample
 from manypaths.testing.closed_forms import curved_rotation
 from manypaths.testing.conformance import mean_estimate, small_gan, small_source
+from manypaths.vectors import Gradients, dot, flat
 
 M = curved_rotation()
 GAMMA = 0.7

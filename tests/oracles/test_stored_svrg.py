@@ -11,13 +11,8 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.base import Game
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.paired import PairedSource
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import IndexSource
-from manypaths.games.vectors import flat
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
@@ -28,11 +23,16 @@ from manypaths.oracles.snapshot import Addends
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.table import GradientTable, gib_per_row
 from manypaths.penalties.r1 import R1
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.base import IndexSource
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import mean_error
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 BATCH, BATCHES = 4, 5
 

@@ -7,10 +7,6 @@ import torch
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import FunctionSource, Index, IndexSource
-from manypaths.games.vectors import flat
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
@@ -23,10 +19,14 @@ from manypaths.oracles.variance import Spread
 from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.r1 import R1
+from manypaths.populations.source import PopulationSource
 from manypaths.randomness import Coins
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.base import FunctionSource, Index, IndexSource
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.conformance import check_pure, mean_error
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 
 def digits_gan(norm: str, penalties=(), *, spectral: bool = False) -> tuple[Adversarial, PairedSource]:
@@ -174,7 +174,7 @@ def test_helps_switches_variance_reduction_off_where_it_hurts() -> None:
     generator = torch.Generator().manual_seed(0)
     matrices = torch.randn(n, 2, 2, generator=generator, dtype=torch.float64)
     matrices[:, 0, 0], matrices[:, 1, 1] = matrices[:, 0, 0].abs(), matrices[:, 1, 1].abs()
-    from manypaths.games.quadratic import Quadratic
+    from manypaths.games.analytic.quadratic import Quadratic
 
     game = Quadratic(matrices, start=torch.tensor([0.1, 0.1], dtype=torch.float64))
     oracle = SVRG(IndexSource(n), batch=1, when="helps", check_every=1, probes=30)
@@ -195,7 +195,7 @@ def test_helps_switches_variance_reduction_off_where_it_hurts() -> None:
 
 def signs(**options) -> tuple:
     """F_i(w) = +-(w + 1) with w_S = 0, so that the variance ratio is (w / (w + 1))^2, whatever is drawn."""
-    from manypaths.games.quadratic import Quadratic
+    from manypaths.games.analytic.quadratic import Quadratic
 
     n, two = 40, torch.float64
     sign = torch.tensor([-1.0, 1.0], dtype=two).repeat(n // 2)

@@ -7,10 +7,7 @@ import torch
 
 from manypaths.errors import InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import IndexSource
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.wasserstein import Wasserstein
 from manypaths.optim.averaging.uniform import Uniform
@@ -19,6 +16,8 @@ from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.clip import Clip
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.recipes.digits import svre
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation
@@ -30,6 +29,7 @@ from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtragradient
 from manypaths.run.recipe import Recipe
+from manypaths.sources.base import IndexSource
 from manypaths.testing.conformance import small_source
 from manypaths.training import Training
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from manypaths.games.gan_sample import GanSample
 from manypaths.models.dcgan import DcganCritic
 from manypaths.models.mlp import MlpCritic
 from manypaths.penalties import PENALTIES
+from manypaths.sources.gan_sample import GanSample
 
 CRITICS = {
     "mlp": (lambda: MlpCritic(hidden=(8,)), (2,)),

@@ -10,9 +10,6 @@ from torch import nn
 
 from manypaths.errors import InvalidType
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
 from manypaths.models.mlp import MlpCritic
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.base import Bases
@@ -22,7 +19,10 @@ from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.gan_sample import GanSample
 from manypaths.testing.conformance import mean_error, small_gan, small_source
 from manypaths.training import Training
 

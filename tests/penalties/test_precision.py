@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.gan_sample import GanSample
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
@@ -17,6 +16,7 @@ from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.penalties.r2 import R2
+from manypaths.sources.gan_sample import GanSample
 
 PENALTIES = [Interpolated(), Interpolated(sides="one"), Dragan(), Dragan(std=0.5), R1(), R2()]
 WIDTHS = {"size": 8, "width": 2}

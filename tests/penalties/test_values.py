@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from manypaths.errors import InvalidValue
-from manypaths.games.gan_sample import GanSample
 from manypaths.models.mlp import MlpCritic
 from manypaths.penalties import PENALTIES
 from manypaths.penalties.dragan import Dragan
@@ -15,6 +14,7 @@ from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.penalties.r2 import R2
+from manypaths.sources.gan_sample import GanSample
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
 NOISES = ("original", "compare-gan", "gaussian")

@@ -7,13 +7,13 @@ from functools import partial
 import pytest
 import torch
 
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import IndexSource
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.oracles.full import Full
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import IndexSource
 from manypaths.testing import closed_forms as forms
 from manypaths.training import Training
 

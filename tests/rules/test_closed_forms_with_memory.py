@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from manypaths.games.bilinear import Bilinear
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.optim.negative_momentum import NegativeMomentumSGD
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.alternating_extrapolation import AlternatingExtrapolation

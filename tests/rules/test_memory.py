@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from manypaths.errors import InputError, InvalidType, InvalidValue
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import IndexSource
-from manypaths.games.vectors import flat
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
 from manypaths.oracles.full import Full
@@ -29,9 +27,11 @@ from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtragradient
+from manypaths.sources.base import IndexSource
 from manypaths.testing.closed_forms import curved_rotation
 from manypaths.testing.conformance import check_rule, small_gan, small_source
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 M = curved_rotation()
 LR = 0.1

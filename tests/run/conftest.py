@@ -9,7 +9,6 @@ from torch.optim import Adam
 
 from manypaths.data.digits import Digits
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.ema import EMA
@@ -19,6 +18,7 @@ from manypaths.parts import Part
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 
 
 @pytest.fixture(scope="session")

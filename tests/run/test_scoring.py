@@ -17,7 +17,6 @@ from manypaths.data.base import Data, DataSet
 from manypaths.data.synthetic import Ring
 from manypaths.errors import InputError, InvalidValue
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.pixels import to_float
 from manypaths.metrics import feature_nets
 from manypaths.metrics.base import SampleSets
 from manypaths.metrics.feature_nets import Entry, FeatureNet, NetRecipe
@@ -31,6 +30,7 @@ from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer, evaluate
+from manypaths.sources.pixels import to_float
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import torch
 from rich.console import Console
 
 from manypaths.data.digits import Digits
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import DigitsCnn
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.base import find_study
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
+from manypaths.studies.find import find_study
 from manypaths.studies.svre_mnist import batch_size as study
 from manypaths.studies.svre_mnist import results
 

@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 
 from manypaths import SVRG, Coordinatewise, Extragradient, IndexSource, Training, Uniform
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.studies.bilinear_figure4 import study
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 
 
 def test_a_repetition_is_a_run_of_its_own(monkeypatch) -> None:

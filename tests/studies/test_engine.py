@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -17,15 +18,15 @@ from PIL import Image
 from rich.console import Console
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.studies.engine.base import find_study
-from manypaths.studies.engine.cells import Cell, resolve
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess, ProcessPool
-from manypaths.studies.engine.figures import canvas, png
-from manypaths.studies.engine.outputs import show_verdicts
-from manypaths.studies.engine.overview import show_plan, show_status
-from manypaths.studies.engine.store import Store
-from manypaths.studies.engine.tables import Table, read_about
+from manypaths.experiments.cells import Cell, resolve
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess, ProcessPool
+from manypaths.experiments.figures import canvas, png
+from manypaths.experiments.outputs import show_verdicts
+from manypaths.experiments.overview import show_plan, show_status
+from manypaths.experiments.store import Store
+from manypaths.experiments.tables import Table, read_about
+from manypaths.studies.find import find_study
 
 
 @pytest.fixture
@@ -313,9 +314,9 @@ def test_the_command_line(tmp_path, command, monkeypatch) -> None:
 
 
 def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -> None:
+    from manypaths.experiments.runs import run_cell
     from manypaths.recipes import RECIPES
     from manypaths.run.loop import Run
-    from manypaths.studies.engine.runs import run_cell
 
     quick = {"steps": 4, "log_every": 2, "noise_every": 0, "samples_every": 0, "checkpoint_every": 2}
     recipe = RECIPES["digits-adam"]().with_(quick)
@@ -364,3 +365,10 @@ def test_short_logarithmic_axes_are_labelled_plainly(low, high, labels) -> None:
     plain = [text for text in found if text]
     assert plain == labels if labels else all("10^" in text for text in plain)
     assert [label.get_text() for label in panel.get_xticklabels()] == ["two", "four"]
+
+
+def test_a_cell_that_moved_keeps_its_address() -> None:
+    """The address of before the engine became ``manypaths.experiments``."""
+    identity = ["manypaths.studies.engine.runs:train", 1, {"recipe": {}}]
+    old = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
+    assert Cell("manypaths.experiments.runs:train", {"recipe": {}}).key == old

@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 
 from manypaths import Coordinatewise, Extragradient, IndexSource, Stochastic, Training
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.studies import noise_counterexample
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.game_vs_minimisation import study, turned_games
 
 

@@ -12,11 +12,11 @@ import torch
 from rich.console import Console
 
 from manypaths import Adversarial, Bases, Stochastic, Training
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.randomness import generator_for
 from manypaths.rules.alternating import Alternating
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.low_dimensional_manifold import results, runs, study
 from manypaths.studies.low_dimensional_manifold.data import PART, PARTS, Manifold, agree
 from manypaths.studies.low_dimensional_manifold.results import REACHED, course_rises, setting_trains

@@ -12,12 +12,12 @@ import torch
 from rich.console import Console
 
 from manypaths import SVRG, Extragradient, IndexSource, Training
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.oracles import ORACLES
 from manypaths.registry import registries
 from manypaths.rules import RULES
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.method_zoo import step_maps as maps
 from manypaths.studies.method_zoo import study
 from manypaths.studies.method_zoo.games import ARENAS, LINEAR, N

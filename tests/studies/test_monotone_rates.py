@@ -11,9 +11,9 @@ import torch
 from rich.console import Console
 
 from manypaths import SVRG, Extragradient, IndexSource, Quadratic, Training
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.studies.monotone_rates import runs as monotone_runs
 from manypaths.studies.monotone_rates import study
 

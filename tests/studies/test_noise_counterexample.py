@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.registry import registries
 from manypaths.studies import noise_counterexample as study
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 
 
 def test_the_formulas() -> None:

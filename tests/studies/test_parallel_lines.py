@@ -12,13 +12,13 @@ import torch
 from rich.console import Console
 
 from manypaths import FunctionSource, GanSample, Stochastic, Training
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.tables import Table
 from manypaths.metrics.quadrature import Grid
 from manypaths.metrics.transport import wasserstein
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.simultaneous import Simultaneous
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.parallel_lines import results, runs, segments, study
 
 

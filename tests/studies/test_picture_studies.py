@@ -10,24 +10,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from manypaths.studies.engine import stand_ins
 from rich.console import Console
 
 from manypaths.data.base import Data
 from manypaths.data.color_mnist import ColorMnist
+from manypaths.experiments.claims import Claim, above
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.rank_agreement import RankAgreement, kendall
+from manypaths.experiments.statistics import NotTested
+from manypaths.experiments.store import Store
+from manypaths.experiments.tables import Table
 from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import MnistCnn
 from manypaths.randomness import generator_for
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine import stand_ins
-from manypaths.studies.engine.base import find_study
-from manypaths.studies.engine.claims import Claim, above
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.rank_agreement import RankAgreement, kendall
-from manypaths.studies.engine.statistics import NotTested
-from manypaths.studies.engine.store import Store
-from manypaths.studies.engine.tables import Table
+from manypaths.studies.find import find_study
 from manypaths.studies.low_dimensional_manifold import study as synthetic
 from manypaths.studies.low_dimensional_manifold.results import TITLES
 from manypaths.studies.pictures import results, runs, study

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from manypaths.errors import InvalidValue
-from manypaths.studies.engine.claims import Claim, Region, above, below, within
-from manypaths.studies.engine.power import Power, power, ruling_chance, smallest_effect
-from manypaths.studies.engine.statistics import (
+from manypaths.experiments.claims import Claim, Region, above, below, within
+from manypaths.experiments.power import Power, power, ruling_chance, smallest_effect
+from manypaths.experiments.statistics import (
     Bootstrap,
     Exact,
     PairedShares,
@@ -21,7 +21,7 @@ from manypaths.studies.engine.statistics import (
     median_interval,
     paired_interval,
 )
-from manypaths.studies.engine.tables import Table, read_about
+from manypaths.experiments.tables import Table, read_about
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 

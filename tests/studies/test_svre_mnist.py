@@ -14,17 +14,17 @@ import torch
 from rich.console import Console
 
 from manypaths.data.digits import Digits
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.power import power
+from manypaths.experiments.statistics import NotTested
+from manypaths.experiments.tables import Table
 from manypaths.metrics.feature_nets import FeatureNet
 from manypaths.models.classifiers import DigitsCnn
 from manypaths.recipes import mnist
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.base import find_study
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.power import power
-from manypaths.studies.engine.statistics import NotTested
-from manypaths.studies.engine.tables import Table
+from manypaths.studies.find import find_study
 from manypaths.studies.svre_mnist import results, runs, study
 from manypaths.studies.svre_mnist.figures import draw_equal_cost, draw_factorial, draw_noise, draw_scores
 

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 from manypaths.errors import MissingData
+from manypaths.experiments.engine import conduct
+from manypaths.experiments.executor import InProcess
+from manypaths.experiments.figures import house_style, png
+from manypaths.experiments.tables import Table
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.base import find_study
-from manypaths.studies.engine.conduct import conduct
-from manypaths.studies.engine.executor import InProcess
-from manypaths.studies.engine.figures import house_style, png
-from manypaths.studies.engine.tables import Table
+from manypaths.studies.find import find_study
 from manypaths.studies.svre_stability import results, runs, study
 from manypaths.studies.svre_stability.runs import METHODS
 
@@ -88,7 +88,7 @@ def warm_settings(factor: float | None = None) -> dict:
 def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
+    monkeypatch.setattr("manypaths.experiments.stand_ins.DRAWN", 40)
     whole = Table(runs.warm(warm_settings(), tmp_path / "cell"))
     assert set(whole["images"]) == {"image-folder"}
     cold, second = (whole.where(method=name) for name in ("se-a", "ws-svre"))
@@ -106,7 +106,7 @@ def test_a_warm_start_goes_on_from_half_of_the_budget(tmp_path, monkeypatch) -> 
 def test_nothing_starts_warm_from_a_run_that_diverged(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
+    monkeypatch.setattr("manypaths.experiments.stand_ins.DRAWN", 40)
     found = Table(runs.warm(warm_settings(1e30), tmp_path / "cell"))
     assert set(found["state"]) == {"diverged"}
     assert set(found["method"]) == {"se-a", "ws-svre"}
@@ -116,7 +116,7 @@ def test_nothing_starts_warm_from_a_run_that_diverged(tmp_path, monkeypatch) -> 
 def test_a_method_without_a_score_is_a_row(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
-    monkeypatch.setattr("manypaths.studies.engine.stand_ins.DRAWN", 40)
+    monkeypatch.setattr("manypaths.experiments.stand_ins.DRAWN", 40)
     recipe = runs.recipe("svhn", "shallow", "sg-a", runs.Setting(0, 1e30, 1.0), TINY)
     found = Table(runs.play({"recipe": recipe.to_plain(), "method": "sg-a", "stand_in": True}, tmp_path / "cell"))
     assert found["state"].tolist() == ["diverged"]

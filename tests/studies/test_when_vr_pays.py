@@ -11,11 +11,11 @@ from functools import cache
 import numpy as np
 import pytest
 
+from manypaths.experiments.figures import house_style, png
+from manypaths.experiments.tables import Table
 from manypaths.files import write_atomically
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.figures import house_style, png
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.when_vr_pays import results, runs
 from manypaths.studies.when_vr_pays.advice import advice
 from manypaths.studies.when_vr_pays.runs import ARMS, BASE, PLAIN, PLAYERS, RACES, SETTINGS, Setting

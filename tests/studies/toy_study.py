@@ -6,11 +6,11 @@ import os
 import signal
 import time
 
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell, versioned
-from manypaths.studies.engine.claims import Claim, above, below, within
-from manypaths.studies.engine.figures import canvas
-from manypaths.studies.engine.statistics import Bootstrap, Exact, Proportion
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell, versioned
+from manypaths.experiments.claims import Claim, above, below, within
+from manypaths.experiments.figures import canvas
+from manypaths.experiments.statistics import Bootstrap, Exact, Proportion
 
 SEEDS = {"smoke": 3, "laptop": 8}
 

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import SelfAttention
 from manypaths.models.mlp import MlpCritic, MlpGenerator
@@ -19,6 +18,7 @@ from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.penalties.base import Penalty, input_gradients
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.penalties.r1 import R1
+from manypaths.sources.paired import PairedSource
 from manypaths.testing.audit import audit
 
 IMAGES = torch.randint(256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,6 @@ import torch
 
 from manypaths import parts
 from manypaths.fields import accepted
-from manypaths.games.source import Source
 from manypaths.objectives import OBJECTIVES
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.relativistic import RelativisticAverage
@@ -41,6 +40,7 @@ from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
+from manypaths.sources.base import Source
 from manypaths.testing import conformance, losses
 
 ORDER = ("critic", "generator")

@@ -14,7 +14,7 @@ from manypaths.data.base import Data
 from manypaths.data.splits import HashedSplits
 from manypaths.data.stored import RESIDENT_BYTES, gigabytes
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.games.paired import stack_dataset
+from manypaths.sources.paired import stack_dataset
 
 
 @dataclass(frozen=True, kw_only=True)

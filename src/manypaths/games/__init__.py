@@ -1,4 +1,4 @@
-"""What is evaluated: games, samples and the sources they come from."""
+"""What is played: the contract of a game, GANs, games from losses, and games in closed form."""
 
 from manypaths.registry import Registry
 
@@ -7,31 +7,13 @@ GAMES = Registry(
     __name__,
     "base:Game",
     {
-        "bilinear": "bilinear:Bilinear",
-        "coordinatewise": "coordinatewise:Coordinatewise",
-        "quadratic": "quadratic:Quadratic",
-        "robust-least-squares": "robust_least_squares:RobustLeastSquares",
-        "dirac": "dirac:DiracGan",
-        "gaussian-gan": "gaussian_gan:GaussianGan",
-        "matrix-game": "matrix_game:MatrixGame",
+        "bilinear": "analytic.bilinear:Bilinear",
+        "coordinatewise": "analytic.coordinatewise:Coordinatewise",
+        "quadratic": "analytic.quadratic:Quadratic",
+        "robust-least-squares": "analytic.robust_least_squares:RobustLeastSquares",
+        "dirac": "analytic.dirac:DiracGan",
+        "gaussian-gan": "analytic.gaussian_gan:GaussianGan",
+        "matrix-game": "analytic.matrix_game:MatrixGame",
         "adversarial": "adversarial:Adversarial",
-    },
-)
-
-SOURCES = Registry(
-    "source",
-    __name__,
-    "source:Source",
-    {
-        "paired": "paired:PairedSource",
-    },
-)
-
-EXECUTIONS = Registry(
-    "execution",
-    __name__,
-    "execution:Execution",
-    {
-        "torch": "execution:Execution",
     },
 )

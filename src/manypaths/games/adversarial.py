@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.evaluation.execution import uncompiled
+from manypaths.evaluation.shadow import twin_modules
 from manypaths.games.base import Game, differentiate
 from manypaths.games.conditioned import Conditioned
-from manypaths.games.execution import uncompiled
-from manypaths.games.gan_sample import GanSample
 from manypaths.games.noise import seeded
 from manypaths.games.structure import batch_coupling_layers
-from manypaths.games.twins import twin_modules
-from manypaths.games.vectors import Gradients, Point, scale_
 from manypaths.objectives.base import Objective, is_zero_sum
 from manypaths.penalties.base import Penalty, Projection
+from manypaths.sources.gan_sample import GanSample
+from manypaths.vectors import Gradients, Point, scale_
 
 
 class Adversarial(Game):

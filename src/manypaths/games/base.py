@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
-from manypaths.games.execution import Execution
+from manypaths.evaluation.execution import Execution
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.structure import Structure, buffer_places
-from manypaths.games.vectors import Gradients, Point, clone, copy_, give_back, lend, owned
+from manypaths.vectors import Gradients, Point, clone, copy_, give_back, lend, owned
 
 
 class Game(ABC):
@@ -126,7 +126,7 @@ class Game(ABC):
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
         if self.execution.capture:
-            from manypaths.games.captured import Captured
+            from manypaths.evaluation.captured import Captured
 
             return Captured.of(self)(sample, names, moves_buffers)
         with self.repeating(sample):

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.evaluation.shadow import twin_modules
 from manypaths.games.base import Game
 from manypaths.games.noise import each_from_here
 from manypaths.games.structure import batch_coupling_layers
-from manypaths.games.twins import twin_modules
-from manypaths.games.vectors import Point
+from manypaths.vectors import Point
 
 
 class FromLosses(Game):

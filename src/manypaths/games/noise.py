@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from manypaths.games.sample import Sample
 from manypaths.randomness import seed_for
+from manypaths.sources.sample import Sample
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from manypaths.games.analytic import AnalyticGame
+from manypaths.games.analytic.base import AnalyticGame
 
 
 def distance_to_solution(game: AnalyticGame, w: Tensor | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from manypaths import fields
 from manypaths.fields import check_arguments
 from manypaths.games.base import Game
-from manypaths.games.vectors import lerp_, squared_norm
+from manypaths.vectors import lerp_, squared_norm
 
 Optimiser = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 ADAM: Optimiser = partial(torch.optim.Adam, lr=1e-3)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from manypaths.games.base import Game
-from manypaths.games.population import Population
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients, squared_norm
 from manypaths.oracles.full import full_gradient
+from manypaths.populations.population import Population
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, squared_norm
 
 
 def field_norm(game: Game, samples: Sample | Iterable[Sample], players: Iterable[str] | None = None) -> float:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.vectors import add_
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.variance import Spread, variance_ratio
+from manypaths.vectors import add_
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manypaths.games.analytic import AnalyticGame
+from manypaths.games.analytic.base import AnalyticGame
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients
 from manypaths.oracles.jacobian import jacobian_products
+from manypaths.vectors import Gradients
 
 
 class FieldJacobian:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Point, dot
 from manypaths.metrics.field_norm import mean_field
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Point, dot
 
 ALONG = tuple(i / 20 for i in range(31))
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.pixels import to_float
 from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 from manypaths.models.dcgan import DcganCritic
 from manypaths.models.mlp import MlpCritic
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.randomness import generator_for, seed_for
+from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.pixels import to_float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from manypaths.games.pixels import to_float
+from manypaths.sources.pixels import to_float
 
 
 class Classifier(nn.Module):

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, lerp_, present, rows
+from manypaths.vectors import Gradients, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
 _State = dict[Tensor, dict[str, Any]]

@@ -12,9 +12,9 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, Point, add_, replaced
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.wrapper import Wrapper
+from manypaths.vectors import Gradients, Point, add_, replaced
 
 
 @dataclass(eq=False)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients
+from manypaths.sources.base import Source
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients
 
 
 class Oracle(ABC):

@@ -8,9 +8,9 @@ from typing import Any
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, add_
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.second_order import SecondOrder
+from manypaths.vectors import Gradients, add_
 
 
 @dataclass(eq=False)

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from manypaths import fields
+from manypaths.evaluation.side_by_side import SideBySide, marked
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.side_by_side import SideBySide, marked
-from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
+from manypaths.sources.base import Source
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_, scale_
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.wrapper import Wrapper
 from manypaths.randomness import generator_for
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_, scale_
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients, copy_, owned, present
 from manypaths.oracles.full import full_gradient
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, copy_, owned, present
 
 Tensors = list["Tensor | None"]
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.source import Index, Source
-from manypaths.games.vectors import Gradients, add_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.full import describe_summands
 from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row
 from manypaths.randomness import generator_for
+from manypaths.sources.base import Index, Source
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_
 
 Visit = tuple[int, "list[Tensor | None]"]
 

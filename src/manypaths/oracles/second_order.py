@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients, add_, scale_
 from manypaths.oracles.full import Everything, Full, full_gradient
 from manypaths.oracles.jacobian import Products, jacobian_products, mean_products
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.wrapper import Wrapper
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_, scale_
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidValue
+from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.side_by_side import SideBySide
-from manypaths.games.vectors import Gradients, Point, copy_, present
 from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, Point, copy_, present
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients
 from manypaths.oracles.base import Oracle
+from manypaths.sources.base import Source
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients
 
 
 @dataclass(eq=False)

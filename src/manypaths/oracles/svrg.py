@@ -13,11 +13,8 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.side_by_side import SideBySide
-from manypaths.games.source import Source
-from manypaths.games.vectors import Gradients, add_
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
@@ -25,6 +22,9 @@ from manypaths.oracles.snapshot import Addends, Snapshot
 from manypaths.oracles.table import Storage
 from manypaths.oracles.variance_watch import VarianceWatch
 from manypaths.randomness import Coins
+from manypaths.sources.base import Source
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_
 
 
 @dataclass(eq=False)

@@ -8,9 +8,9 @@ from typing import Any
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, Vector, add_, dot, present, scale_
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.second_order import SecondOrder
+from manypaths.vectors import Gradients, Vector, add_, dot, present, scale_
 
 EPSILON = 0.1
 """Prefers lambda > 0 where the products that decide its sign are small; the value of public implementations."""

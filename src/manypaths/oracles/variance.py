@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from manypaths.games.vectors import add_, present, squared_norm
+from manypaths.vectors import add_, present, squared_norm
 
 
 class Spread:

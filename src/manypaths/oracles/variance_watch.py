@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients, add_
 from manypaths.oracles.variance import Spread, variance_ratio
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients, add_
 
 
 class Measurable(Protocol):

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients
 from manypaths.oracles.base import Oracle
+from manypaths.vectors import Gradients
 
 
 class Wrapper(Oracle):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
-from manypaths.games.execution import uncompiled
-from manypaths.games.gan_sample import GanSample
+from manypaths.evaluation.execution import uncompiled
+from manypaths.sources.gan_sample import GanSample
 
 
 class Penalty(ABC):

@@ -8,9 +8,9 @@ from typing import Literal
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.games.gan_sample import GanSample
 from manypaths.penalties.base import GradientPenalty, norms
 from manypaths.randomness import counter_normal, counter_uniform
+from manypaths.sources.gan_sample import GanSample
 
 
 @dataclass(frozen=True)

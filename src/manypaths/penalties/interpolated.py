@@ -10,9 +10,9 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.games.gan_sample import GanSample
 from manypaths.penalties.base import GradientPenalty, norms
 from manypaths.randomness import counter_uniform
+from manypaths.sources.gan_sample import GanSample
 
 
 @dataclass(frozen=True)

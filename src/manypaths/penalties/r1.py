@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from manypaths.games.gan_sample import GanSample
 from manypaths.penalties.base import ZeroCentred
+from manypaths.sources.gan_sample import GanSample
 
 
 @dataclass(frozen=True)

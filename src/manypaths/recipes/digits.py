@@ -8,7 +8,6 @@ from torch.optim import Adam, Optimizer
 
 from manypaths.data.digits import Digits
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.ema import EMA
@@ -20,6 +19,7 @@ from manypaths.penalties.r1 import R1
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 
 
 def _common() -> dict[str, Any]:

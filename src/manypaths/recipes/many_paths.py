@@ -17,7 +17,6 @@ from manypaths.data.cifar10 import Cifar10
 from manypaths.data.color_mnist import ColorMnist
 from manypaths.data.stacked_mnist import StackedMnist
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.inception_score import InceptionScore
 from manypaths.metrics.label_histogram import LabelHistogram
@@ -34,6 +33,7 @@ from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
 from manypaths.rules.alternating import Alternating
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 
 _SCORES = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram), Part(MsSsim))
 _GAMES: dict[str, dict[str, Any]] = {

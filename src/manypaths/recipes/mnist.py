@@ -16,7 +16,6 @@ from torch.optim import SGD, Adam
 
 from manypaths.data.mnist import Mnist
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.non_saturating_probabilities import NonSaturatingProbabilities
@@ -32,6 +31,7 @@ from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 
 PLAYERS = ("critic", "generator")
 EXTRA: Part[Rule] = Part(Extragradient, at="opponent")

@@ -18,7 +18,6 @@ from manypaths.data.cifar10 import Cifar10
 from manypaths.data.imagenet import ImageNet
 from manypaths.data.svhn import Svhn
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
 from manypaths.models.resnet import ResnetCritic, ResnetGenerator
 from manypaths.models.sagan import SaganCritic, SaganGenerator
 from manypaths.objectives.hinge import Hinge
@@ -31,6 +30,7 @@ from manypaths.parts import Part
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
+from manypaths.sources.paired import PairedSource
 
 _LR_ADAM = {"critic": 4e-4, "generator": 1e-4}
 _LR_SVRE = {"critic": 4e-2, "generator": 1e-2}

@@ -9,10 +9,10 @@ from typing import Any
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.vectors import add_, scale_
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
+from manypaths.vectors import add_, scale_
 
 
 @dataclass(eq=False)

@@ -11,10 +11,10 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, add_, lerp_, scale_
 from manypaths.optim.base import Bases, Moments
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
+from manypaths.vectors import Gradients, add_, lerp_, scale_
 
 
 @dataclass(eq=False)

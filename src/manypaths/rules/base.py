@@ -10,10 +10,10 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.games.step import StepInfo
-from manypaths.games.vectors import Vector
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
+from manypaths.rules.step import StepInfo
+from manypaths.vectors import Vector
 
 __all__ = ["Remembered", "Rule", "StepInfo", "remembered"]
 

@@ -13,13 +13,13 @@ from torch.optim import SGD
 from manypaths import fields
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.sample import Sample
-from manypaths.games.vectors import Gradients
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.base import Rule, StepInfo
+from manypaths.sources.sample import Sample
+from manypaths.vectors import Gradients
 
 
 @dataclass(frozen=True)

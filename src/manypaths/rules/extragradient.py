@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, Point, lerp_
 from manypaths.optim.base import Bases, Moments
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
+from manypaths.vectors import Gradients, Point, lerp_
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import lerp_, replaced
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
+from manypaths.vectors import lerp_, replaced
 
 
 @dataclass(eq=False)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import add_
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
+from manypaths.vectors import add_
 
 
 @dataclass(eq=False)

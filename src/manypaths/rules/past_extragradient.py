@@ -8,10 +8,10 @@ from typing import Any
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients
 from manypaths.optim.base import Bases, Moments
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
+from manypaths.vectors import Gradients
 
 
 @dataclass(eq=False)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.games.vectors import Gradients, lerp_
 from manypaths.optim.base import Bases, Moments
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.base import Rule, StepInfo, remembered
+from manypaths.vectors import Gradients, lerp_
 
 
 @dataclass(frozen=True)

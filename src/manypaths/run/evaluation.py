@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from manypaths.errors import unknown_name
-from manypaths.games.execution import uncompiled
+from manypaths.evaluation.execution import uncompiled
 from manypaths.randomness import generator_for
 from manypaths.training import Training
 

@@ -15,12 +15,11 @@ from torch.optim import Optimizer
 
 from manypaths import fields, parts
 from manypaths.data.base import DataSet
+from manypaths.distributed.distributed import Distributed
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.evaluation.execution import Execution
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.distributed import Distributed
-from manypaths.games.execution import Execution
-from manypaths.games.source import Source
 from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.inception_score import InceptionScore
@@ -32,6 +31,7 @@ from manypaths.parts import Part
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
 from manypaths.run.processes import processes
+from manypaths.sources.base import Source
 from manypaths.training import Training
 
 OUTPUT_ONLY = (

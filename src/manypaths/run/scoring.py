@@ -13,8 +13,6 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
-from manypaths.games.paired import PairedSource
-from manypaths.games.pixels import to_uint8
 from manypaths.metrics.base import Kind, SampleSets, Score, kind_of
 from manypaths.metrics.feature_nets import FeatureNet, default_net, feature_net
 from manypaths.registry import name_of
@@ -23,6 +21,8 @@ from manypaths.run.export import ready
 from manypaths.run.pictures import grid_png
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory
+from manypaths.sources.paired import PairedSource
+from manypaths.sources.pixels import to_uint8
 from manypaths.training import Training
 
 

@@ -21,20 +21,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.source import FiniteSource, Index, IndexSource
-from manypaths.games.vectors import squared_norm
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell, versioned
+from manypaths.experiments.claims import Claim, above, below, within
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import Bootstrap, Exact
+from manypaths.experiments.tables import Table
+from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.extragradient import Extragradient
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell, versioned
-from manypaths.studies.engine.claims import Claim, above, below, within
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap, Exact
-from manypaths.studies.engine.tables import Table
+from manypaths.sources.base import FiniteSource, Index, IndexSource
 from manypaths.training import Training
+from manypaths.vectors import squared_norm
 
 VARIANTS = {
     "independent": "independent samples",

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType
-from manypaths.games.analytic import AnalyticGame
+from manypaths.games.analytic.base import AnalyticGame
 from manypaths.games.base import Game
-from manypaths.games.source import Index
-from manypaths.games.vectors import flat
 from manypaths.randomness import generator_for
+from manypaths.sources.base import Index
+from manypaths.vectors import flat
 
 
 def check_analytic(game: AnalyticGame, *, members: int = 3, batch: int = 4, tolerance: float = 1e-13) -> None:

@@ -9,8 +9,6 @@ import torch
 
 from manypaths.errors import InputError
 from manypaths.games.base import Game
-from manypaths.games.source import Source
-from manypaths.games.vectors import squared_norm
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.optim.base import Bases
 from manypaths.oracles.stochastic import Stochastic
@@ -19,9 +17,11 @@ from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import Source
 from manypaths.testing import audit_checks
 from manypaths.testing.audit_checks import Finding, Subject
 from manypaths.training import Training
+from manypaths.vectors import squared_norm
 
 STEPS = tuple(10.0**k for k in (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0))
 

@@ -14,10 +14,10 @@ from torch.nn.functional import softplus
 from manypaths.errors import InputError
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.gan_sample import GanSample
 from manypaths.games.structure import batch_coupling_layers
-from manypaths.games.vectors import Gradients, flat
 from manypaths.randomness import generator_for
+from manypaths.sources.gan_sample import GanSample
+from manypaths.vectors import Gradients, flat
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import IndexSource
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.optim.base import Bases
 from manypaths.oracles.full import Full
 from manypaths.rules.base import Rule
+from manypaths.sources.base import IndexSource
 from manypaths.training import Training
 
 

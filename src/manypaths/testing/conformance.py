@@ -15,9 +15,6 @@ from torch import Tensor, nn
 from manypaths.errors import InputError, InvalidType
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.games.paired import PairedSource
-from manypaths.games.source import Source
-from manypaths.games.vectors import flat
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
 from manypaths.objectives.non_saturating import NonSaturating
@@ -29,7 +26,10 @@ from manypaths.oracles.svrg import SVRG
 from manypaths.randomness import generator_for
 from manypaths.rules.base import Rule
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources.base import Source
+from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
+from manypaths.vectors import flat
 
 
 class _CountingCritic(nn.Module):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType
-from manypaths.games.gan_sample import GanSample
 from manypaths.models.mlp import MlpCritic
 from manypaths.objectives.base import Objective
 from manypaths.penalties.base import Penalty
 from manypaths.randomness import generator_for
+from manypaths.sources.gan_sample import GanSample
 from manypaths.testing.conformance import small_gan, small_source
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.games.step import StepInfo
-from manypaths.games.vectors import Point, clone, lerp_
+from manypaths.rules.step import StepInfo
+from manypaths.vectors import Point, clone, lerp_
 
 
 class Average(ABC):

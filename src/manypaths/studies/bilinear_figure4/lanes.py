@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.source import IndexSource
+from manypaths.games.analytic.coordinatewise import Coordinatewise
 from manypaths.randomness import Coins
+from manypaths.sources.base import IndexSource
 
 
 class SvreLanes:

@@ -13,24 +13,24 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
-from manypaths.games.analytic import joined
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import IndexSource
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell, versioned
+from manypaths.experiments.claims import Claim, above, within
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import Bootstrap, median_interval
+from manypaths.experiments.tables import Table
+from manypaths.games.analytic.base import joined
+from manypaths.games.analytic.coordinatewise import Coordinatewise
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
+from manypaths.sources.base import IndexSource
 from manypaths.studies.bilinear_figure4.lanes import SvreLanes
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell, versioned
-from manypaths.studies.engine.claims import Claim, above, within
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap, median_interval
-from manypaths.studies.engine.tables import Table
 from manypaths.training import Training
 
 N = 100

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap, Exact
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import Bootstrap, Exact
+from manypaths.experiments.tables import Table
 from manypaths.studies.game_vs_minimisation.turned_games import DRAWS, GROUP, RULES, expected_ratio, flip, predicted
 
 CELLS = "manypaths.studies.game_vs_minimisation.turned_games"

@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.population import Population
-from manypaths.games.population_source import MemberSamples, PopulationSource
-from manypaths.games.source import Index, IndexSource, Source
+from manypaths.experiments.cells import versioned
+from manypaths.games.analytic.coordinatewise import Coordinatewise
 from manypaths.oracles.stochastic import Stochastic
+from manypaths.populations.population import Population
+from manypaths.populations.source import MemberSamples, PopulationSource
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
-from manypaths.studies.engine.cells import versioned
+from manypaths.sources.base import Index, IndexSource, Source
 from manypaths.training import Training
 
 RULES = {"extragradient": Extragradient, "simultaneous": Simultaneous}

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.population import Population
-from manypaths.games.source import FunctionSource
+from manypaths.populations.population import Population
 from manypaths.randomness import generator_for
+from manypaths.sources.base import FunctionSource
+from manypaths.sources.gan_sample import GanSample
 
 PARTS, PART = 5, 400
 """A model is measured on PARTS disjoint samples of this size each, from latents that are the same at every mark."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from manypaths.studies.engine import markdown
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments import markdown
+from manypaths.experiments.tables import Table
 
 TITLES = {"ns-gan": "NS-GAN", "gan-gp": "GAN-GP", "dragan-ns": "DRAGAN-NS", "wgan-gp": "WGAN-GP"}
 REACHED = 0.05

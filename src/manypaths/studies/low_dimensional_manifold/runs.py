@@ -17,10 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manypaths.experiments.cells import versioned
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
 from manypaths.metrics.jacobian import FieldJacobian
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
@@ -31,9 +29,11 @@ from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.base import GradientPenalty
 from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.randomness import seed_for
 from manypaths.rules.alternating import Alternating
-from manypaths.studies.engine.cells import versioned
+from manypaths.sources.gan_sample import GanSample
 from manypaths.studies.low_dimensional_manifold.data import Course, Manifold
 from manypaths.training import Training
 

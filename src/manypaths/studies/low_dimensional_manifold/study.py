@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, Region, above, below
-from manypaths.studies.engine.statistics import Bootstrap, PairedShares
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, Region, above, below
+from manypaths.experiments.statistics import Bootstrap, PairedShares
+from manypaths.experiments.tables import Table
 from manypaths.studies.low_dimensional_manifold.figures import draw_dynamics, draw_robustness, draw_spectrum
 from manypaths.studies.low_dimensional_manifold.results import (
     REACHED,

@@ -9,15 +9,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from manypaths.games.analytic import AnalyticGame
-from manypaths.games.bilinear import Bilinear
-from manypaths.games.coordinatewise import Coordinatewise
-from manypaths.games.dirac import DiracGan
-from manypaths.games.gaussian_gan import GaussianGan
-from manypaths.games.matrix_game import MatrixGame
-from manypaths.games.monotone import Family
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.robust_least_squares import RobustLeastSquares
+from manypaths.games.analytic.base import AnalyticGame
+from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.analytic.coordinatewise import Coordinatewise
+from manypaths.games.analytic.dirac import DiracGan
+from manypaths.games.analytic.gaussian_gan import GaussianGan
+from manypaths.games.analytic.matrix_game import MatrixGame
+from manypaths.games.analytic.monotone import Family
+from manypaths.games.analytic.quadratic import Quadratic
+from manypaths.games.analytic.robust_least_squares import RobustLeastSquares
 from manypaths.randomness import generator_for
 
 N = 10

@@ -9,8 +9,7 @@ from typing import Literal
 
 from torch.optim import SGD, Optimizer
 
-from manypaths.games.analytic import AnalyticGame
-from manypaths.games.source import Source
+from manypaths.games.analytic.base import AnalyticGame
 from manypaths.optim.negative_momentum import NegativeMomentumSGD
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
@@ -33,6 +32,7 @@ from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtragradient
+from manypaths.sources.base import Source
 from manypaths.studies.method_zoo import step_maps as maps
 from manypaths.studies.method_zoo.games import Arena
 from manypaths.studies.method_zoo.step_maps import StepMap

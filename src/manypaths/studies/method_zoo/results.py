@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from manypaths.studies.engine.figures import COLOURS, WIDTH, canvas
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.figures import COLOURS, WIDTH, canvas
+from manypaths.experiments.tables import Table
 
 FALLEN, GROWN, AWAY = 0.5, 0.1, 0.5
 """Decades: a run converges whose last half falls by so many; it diverges if that grows by so many, or ends so far

@@ -18,17 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manypaths.games.analytic import joined
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.source import IndexSource
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell, versioned
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.statistics import Bootstrap, Exact
+from manypaths.experiments.tables import Table
+from manypaths.games.analytic.base import joined
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell, versioned
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.statistics import Bootstrap, Exact
-from manypaths.studies.engine.tables import Table
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
+from manypaths.sources.base import IndexSource
 from manypaths.studies.method_zoo.games import ARENAS, LINEAR, Arena
 from manypaths.studies.method_zoo.methods import METHODS, Method, Seat
 from manypaths.studies.method_zoo.results import FALLEN, GROWN, draw_best, draw_common, draw_theory

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manypaths.games.population import Population
-from manypaths.games.population_source import PopulationSource
-from manypaths.games.quadratic import Quadratic
-from manypaths.games.source import IndexSource, Source
+from manypaths.experiments.cells import versioned
+from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.optim.base import Bases
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import Full
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
+from manypaths.populations.population import Population
+from manypaths.populations.source import PopulationSource
 from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
-from manypaths.studies.engine.cells import versioned
+from manypaths.sources.base import IndexSource, Source
 from manypaths.training import Training
 
 D = 5

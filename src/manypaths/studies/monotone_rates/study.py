@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap, Exact
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import Bootstrap, Exact
+from manypaths.experiments.tables import Table
 from manypaths.studies.monotone_rates.runs import FAMILIES, METHODS, MU, TARGET, grid, problem_of
 
 CELLS = "manypaths.studies.monotone_rates.runs"

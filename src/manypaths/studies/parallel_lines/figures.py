@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.tables import Table
 from manypaths.studies.parallel_lines.results import ordered
 
 SHOWN_ARMS = ("NS-GAN", "GAN-GP", "DRAGAN-NS", "WGAN", "M-GAN", "M-GAN, trained critic, plain steps")

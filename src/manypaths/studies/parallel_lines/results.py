@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.tables import Table
 from manypaths.studies.parallel_lines.runs import EXACT
 
 REACHED = 0.01

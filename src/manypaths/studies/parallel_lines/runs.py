@@ -12,11 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from manypaths.experiments.cells import versioned
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.gan_sample import GanSample
-from manypaths.games.population import Population
-from manypaths.games.population_source import MemberSamples
-from manypaths.games.source import FunctionSource
 from manypaths.metrics.divergence_trace import DivergenceTrace
 from manypaths.metrics.duality_gap import duality_gap
 from manypaths.metrics.field_norm import member_field_norms
@@ -31,10 +28,13 @@ from manypaths.penalties.base import Penalty
 from manypaths.penalties.clip import Clip
 from manypaths.penalties.dragan import Dragan
 from manypaths.penalties.interpolated import Interpolated
+from manypaths.populations.population import Population
+from manypaths.populations.source import MemberSamples
 from manypaths.randomness import generator_for
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.simultaneous import Simultaneous
-from manypaths.studies.engine.cells import versioned
+from manypaths.sources.base import FunctionSource
+from manypaths.sources.gan_sample import GanSample
 from manypaths.studies.parallel_lines import segments
 from manypaths.training import Training
 

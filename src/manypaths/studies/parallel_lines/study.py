@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, Region, above, below, within
-from manypaths.studies.engine.statistics import Bootstrap, Exact, Proportion
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, Region, above, below, within
+from manypaths.experiments.statistics import Bootstrap, Exact, Proportion
+from manypaths.experiments.tables import Table
 from manypaths.studies.parallel_lines import results
 from manypaths.studies.parallel_lines.figures import draw_points, draw_signal, draw_trace
 from manypaths.studies.parallel_lines.runs import ALPHA, ARMS, BATCH, GAP_STEPS, PLAIN_RATE, arm_settings

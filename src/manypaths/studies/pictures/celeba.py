@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manypaths.studies.engine.base import Study
+from manypaths.experiments.base import Study
 from manypaths.studies.pictures.study import Pictures, picture_study
 
 

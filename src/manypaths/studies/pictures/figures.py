@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.tables import Table
 from manypaths.studies.low_dimensional_manifold.results import TITLES
 from manypaths.studies.pictures.results import MEAN, REAL, TRAINS, score_of, trains
 from manypaths.studies.pictures.runs import HIGHEST, LOWEST

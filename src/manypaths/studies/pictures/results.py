@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from manypaths.studies.engine import markdown
-from manypaths.studies.engine.estimates import Estimate
-from manypaths.studies.engine.statistics import NotTested, Proportion, trials
-from manypaths.studies.engine.store import Store
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments import markdown
+from manypaths.experiments.estimates import Estimate
+from manypaths.experiments.statistics import NotTested, Proportion, trials
+from manypaths.experiments.store import Store
+from manypaths.experiments.tables import Table
 from manypaths.studies.low_dimensional_manifold.results import TITLES, end
 
 REAL, MEAN = "real data", "mean image"

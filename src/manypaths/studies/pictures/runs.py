@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+from manypaths.experiments.cells import versioned
+from manypaths.experiments.runs import placed, train
+from manypaths.experiments.stand_ins import or_stand_in
 from manypaths.metrics.base import SampleMetric
 from manypaths.parts import Part
 from manypaths.randomness import generator_for
@@ -16,9 +19,6 @@ from manypaths.recipes import RECIPES
 from manypaths.registry import name_of
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer
-from manypaths.studies.engine.cells import versioned
-from manypaths.studies.engine.runs import placed, train
-from manypaths.studies.engine.stand_ins import or_stand_in
 from manypaths.studies.pictures.results import MEAN, REAL
 
 GAMES = {"ns-gan": "ns", "gan-gp": "gan-gp", "dragan-ns": "dragan-ns", "wgan-gp": "wgan-gp"}

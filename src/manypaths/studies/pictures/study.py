@@ -8,6 +8,12 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.rank_agreement import RankAgreement
+from manypaths.experiments.runs import require_net
+from manypaths.experiments.statistics import Bootstrap, PairedShares, lead_of_the_last
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.inception_score import InceptionScore
 from manypaths.metrics.label_histogram import LabelHistogram
@@ -15,12 +21,6 @@ from manypaths.metrics.ms_ssim import MsSsim
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.metrics.wasserstein_critic import WassersteinCritic
 from manypaths.parts import Part
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.rank_agreement import RankAgreement
-from manypaths.studies.engine.runs import require_net
-from manypaths.studies.engine.statistics import Bootstrap, PairedShares, lead_of_the_last
 from manypaths.studies.low_dimensional_manifold.results import TITLES
 from manypaths.studies.pictures import results
 from manypaths.studies.pictures.figures import draw_settings, draw_spread

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from manypaths.data.digits import Digits
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import Bootstrap, lead_of_the_last
+from manypaths.experiments.tables import Table
 from manypaths.parts import Part
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import Bootstrap, lead_of_the_last
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.runs import ARMS, TINY, Setup, cell, on_mnist
 

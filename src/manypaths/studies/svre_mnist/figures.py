@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import bootstrap_interval
+from manypaths.experiments.tables import Table
 from manypaths.recipes.mnist import PLAYERS
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import bootstrap_interval
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.runs import EVERY, FACTORIAL
 

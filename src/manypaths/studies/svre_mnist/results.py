@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from manypaths.studies.engine.statistics import NotTested
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.statistics import NotTested
+from manypaths.experiments.tables import Table
 from manypaths.studies.svre_mnist.runs import FACTORIAL
 
 Axis = Literal["step", "cost"]

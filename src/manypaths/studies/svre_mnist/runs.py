@@ -14,7 +14,8 @@ from manypaths.data.base import DataSet
 from manypaths.data.digits import Digits
 from manypaths.data.mnist import Mnist
 from manypaths.data.mnist_14 import Mnist14
-from manypaths.games.paired import PairedSource
+from manypaths.experiments.cells import Cell, versioned
+from manypaths.experiments.runs import placed, require_net, train
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.vradam import VRAd
@@ -31,8 +32,7 @@ from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.cells import Cell, versioned
-from manypaths.studies.engine.runs import placed, require_net, train
+from manypaths.sources.paired import PairedSource
 
 OracleName = Literal["plain", "reduced", "stored", "full"]
 BASES: dict[str, Part[Optimizer]] = {

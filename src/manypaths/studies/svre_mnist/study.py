@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below, within
+from manypaths.experiments.statistics import Bootstrap
+from manypaths.experiments.tables import Table
 from manypaths.recipes.mnist import PLAYERS
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below, within
-from manypaths.studies.engine.statistics import Bootstrap
-from manypaths.studies.engine.tables import Table
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.figures import draw_equal_cost, draw_factorial, draw_noise, draw_scores
 from manypaths.studies.svre_mnist.runs import EVERY, JOINTLY, PUBLISHED, cell

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.statistics import binomial_interval
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.statistics import binomial_interval
+from manypaths.experiments.tables import Table
 from manypaths.studies.svre_stability.results import diverged, lost, run_of, would_show
 from manypaths.studies.svre_stability.runs import FACTORS, METHODS, RATIOS
 

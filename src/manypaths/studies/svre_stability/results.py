@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manypaths.studies.engine.statistics import Estimate, NotTested, PairedShares
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.statistics import Estimate, NotTested, PairedShares
+from manypaths.experiments.tables import Table
 
 WORSE = 2.0
 """How many times its own best a run's score becomes, and stays, where it has diverged."""

@@ -10,6 +10,9 @@ from typing import Any
 
 import torch
 
+from manypaths.experiments.cells import versioned
+from manypaths.experiments.runs import placed, train
+from manypaths.experiments.stand_ins import or_stand_in
 from manypaths.metrics.base import SampleMetric
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.parts import Part
@@ -18,9 +21,6 @@ from manypaths.recipes import RECIPES
 from manypaths.registry import name_of
 from manypaths.rules.lookahead import Lookahead
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.cells import versioned
-from manypaths.studies.engine.runs import placed, train
-from manypaths.studies.engine.stand_ins import or_stand_in
 
 PLAYERS = ("critic", "generator")
 NETS = {"shallow": "", "deep": "deep-"}

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.runs import require_net
+from manypaths.experiments.statistics import PairedShares, Proportion
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.parts import Part
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.runs import require_net
-from manypaths.studies.engine.statistics import PairedShares, Proportion
 from manypaths.studies.svre_stability import results
 from manypaths.studies.svre_stability.figures import draw_courses, draw_settings, draw_shares
 from manypaths.studies.svre_stability.runs import ALONE, BASELINES, METHODS, Setting, Size, recipe, settings

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from manypaths.studies.engine.statistics import Estimate, bootstrap_interval
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.statistics import Estimate, bootstrap_interval
+from manypaths.experiments.tables import Table
 from manypaths.studies.when_vr_pays.results import (
     best_price,
     crossing,

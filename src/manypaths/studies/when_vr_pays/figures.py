@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from manypaths.studies.engine.figures import COLOURS, canvas
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.figures import COLOURS, canvas
+from manypaths.experiments.tables import Table
 from manypaths.studies.when_vr_pays.results import TINY, curve
 from manypaths.studies.when_vr_pays.runs import ARMS, BASE, FACTORS, PLAYERS, RACES, WHOLE, Setting, raced_arms
 

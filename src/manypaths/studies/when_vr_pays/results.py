@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from manypaths.studies.engine.tables import Table
+from manypaths.experiments.tables import Table
 from manypaths.studies.when_vr_pays.runs import PLAYERS, WHOLE
 
 TINY, HUGE = 1e-12, 1e12

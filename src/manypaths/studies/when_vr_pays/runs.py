@@ -13,10 +13,10 @@ from typing import Any
 from torch.optim import SGD, Adam
 
 from manypaths.data.base import DataSet
+from manypaths.experiments.cells import versioned
+from manypaths.experiments.runs import placed, train
 from manypaths.files import write_atomically
 from manypaths.games.adversarial import Adversarial
-from manypaths.games.paired import PairedSource
-from manypaths.games.pixels import Pixels
 from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
@@ -32,8 +32,8 @@ from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
-from manypaths.studies.engine.cells import versioned
-from manypaths.studies.engine.runs import placed, train
+from manypaths.sources.paired import PairedSource
+from manypaths.sources.pixels import Pixels
 
 PLAYERS = ("critic", "generator")
 WHOLE = "all"

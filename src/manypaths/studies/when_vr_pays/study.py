@@ -8,14 +8,14 @@ from typing import Any
 
 from manypaths.data.digits import Digits
 from manypaths.data.mnist import Mnist
+from manypaths.experiments.base import Study
+from manypaths.experiments.cells import Cell
+from manypaths.experiments.claims import Claim, above, below
+from manypaths.experiments.runs import require_net
+from manypaths.experiments.statistics import Bootstrap
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.parts import Part
-from manypaths.studies.engine.base import Study
-from manypaths.studies.engine.cells import Cell
-from manypaths.studies.engine.claims import Claim, above, below
-from manypaths.studies.engine.runs import require_net
-from manypaths.studies.engine.statistics import Bootstrap
 from manypaths.studies.when_vr_pays import results
 from manypaths.studies.when_vr_pays.advice import advice
 from manypaths.studies.when_vr_pays.figures import draw_critic, draw_generator, draw_layers, draw_races

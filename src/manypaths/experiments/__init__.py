@@ -1,0 +1,1 @@
+"""Experiments as data: cells, claims that are fixed before the runs, statistics, power, verdicts, tables."""

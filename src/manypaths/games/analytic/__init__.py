@@ -1,0 +1,1 @@
+"""Games whose field, values, Jacobian, solution and constants are known in closed form."""

@@ -1,0 +1,1 @@
+"""Many games of one kind, stacked: each member moves as it would alone."""

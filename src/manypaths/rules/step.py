@@ -1,0 +1,25 @@
+"""The record of a step, which rules write and averages read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from manypaths.vectors import Point
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What happened in a step.
+
+    Attributes:
+        losses: each moved player's loss at the point where its (last) move of the step began.
+        jumped: the iterate was moved by something else than a step of the bases (a restart, a sync).
+        half: the half-iterate, where the rule has one and was asked to keep it.
+    """
+
+    losses: Mapping[str, Tensor]
+    jumped: bool = False
+    half: Point | None = None
