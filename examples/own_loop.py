@@ -17,7 +17,7 @@ from manypaths import (
     MlpCritic,
     MlpGenerator,
     NonSaturating,
-    Source,
+    PairedSource,
     Training,
     Uniform,
     gradient_noise,
@@ -33,7 +33,7 @@ game = Adversarial(
     objective=NonSaturating(),
     penalties=[R1(weight=0.2)],
 )
-source = Source.from_dataset(points, latent=8)  # pairs data and latents: a finite sum
+source = PairedSource.from_dataset(points, latent=8)  # pairs data and latents: a finite sum
 training = Training(
     game,
     SVRG(source, batch=64, refresh="geometric"),

@@ -5,14 +5,14 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from manypaths import SVRG, Adversarial, Extragradient, NonSaturating, Source, Training
+from manypaths import SVRG, Adversarial, Extragradient, NonSaturating, PairedSource, Training
 
 torch.manual_seed(0)
 LATENT, BATCH, EPOCHS = 32, 64, 40
 
 images = torch.tensor(load_digits().data, dtype=torch.float32) / 8 - 1  # 1,797 digits of 64 pixels in [-1, 1]
 dataset = TensorDataset(images)
-oracle = SVRG(Source.from_dataset(dataset, latent=LATENT), batch=BATCH)
+oracle = SVRG(PairedSource.from_dataset(dataset, latent=LATENT), batch=BATCH)
 
 
 class Generator(nn.Module):

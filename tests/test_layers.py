@@ -1,4 +1,4 @@
-"""The house: which room may import which, what no room may contain, and how large things may grow."""
+"""The layers: which package may import which, what the core may not contain, and how large things may grow."""
 
 from __future__ import annotations
 
@@ -11,47 +11,105 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "src" / "manypaths"
 FILES = sorted(p for p in ROOT.rglob("*.py"))
 
-BELOW = ["errors", "registry", "fields", "parts", "randomness", "files", "_exports"]
-PIECES = ["games", "objectives", "penalties", "models", "data"]
+GROUND = ["errors", "registry", "fields", "parts", "randomness", "files", "vectors", "step", "eager", "_exports"]
+PIECES = [*GROUND, "sources", "objectives", "penalties", "models", "data"]
+GAMES = [*GROUND, "sources", "objectives", "penalties", "games"]
+ASKED = [*GAMES, "evaluation", "oracles"]
+PLAYED = [*ASKED, "optim", "rules", "populations", "distributed", "training"]
 LAYERS = {
-    **dict.fromkeys(BELOW, BELOW),
-    **{name: [*BELOW, *PIECES] for name in PIECES},
-    "oracles": [*BELOW, *PIECES],
-    "optim": [*BELOW, "games"],
-    "rules": [*BELOW, "games", "oracles", "optim"],
-    "metrics": [*BELOW, *PIECES, "oracles"],
-    "training": [*BELOW, "games", "oracles", "optim", "rules"],
-    "run": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
-    "recipes": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "run"],
-    "studies": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training", "run", "recipes", "testing"],
-    "testing": [*BELOW, *PIECES, "oracles", "optim", "rules", "metrics", "training"],
+    **dict.fromkeys(GROUND, GROUND),
+    "sources": GROUND,
+    "objectives": GROUND,
+    "models": [*GROUND, "sources"],
+    "data": [*GROUND, "sources"],
+    "penalties": [*GROUND, "sources"],
+    "games": GAMES,
+    "evaluation": GAMES,
+    "populations": GAMES,
+    "distributed": GAMES,
+    "oracles": ASKED,
+    "optim": GAMES,
+    "rules": [*ASKED, "optim"],
+    "training": PLAYED,
+    "metrics": [*PIECES, *ASKED, "populations"],
+    "run": [*PIECES, *PLAYED, "metrics"],
+    "experiments": [*PIECES, *PLAYED, "metrics", "run"],
+    "recipes": [*PIECES, *PLAYED, "metrics", "run"],
+    "testing": [*PIECES, *PLAYED, "metrics"],
+    "studies": [*PIECES, *PLAYED, "metrics", "run", "recipes", "testing", "experiments"],
     "report": ["errors", "files", "run.record"],
-    "cli": [*BELOW, "recipes", "run", "studies", "report", "testing"],
+    "cli": [*GROUND, "recipes", "run", "studies", "experiments", "report", "testing"],
     "__init__": ["_exports"],
 }
+"""Package -> the packages that it may import, besides itself."""
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(path): path for path in FILES}
+
+
 def imported(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("manypaths"):
-            inside = node.module.removeprefix("manypaths").removeprefix(".")
-            names |= {inside} if inside else {alias.name for alias in node.names}
+    """Modules of this project that a file imports, also inside functions; not what only type checkers see."""
+    tree, names = ast.parse(path.read_text()), set()
+    typing = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "manypaths":
+            inside = (node.module or "").removeprefix("manypaths").removeprefix(".")
+            for alias in node.names:
+                whole = f"{inside}.{alias.name}".strip(".")
+                names.add(whole if whole in MODULES else inside)
         elif isinstance(node, ast.Import):
             names |= {a.name.removeprefix("manypaths.") for a in node.names if a.name.startswith("manypaths.")}
-    return names
+    return names - {""}
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """What lies on some circle of a graph: whatever reaches itself."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [*graph.get(start, ())]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += graph.get(name, ())
+        return found
+
+    return sorted(name for name in graph if name in reached(name))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path) -> None:
-    here = room(path)
+    here = package(path)
     for name in imported(path):
         allowed = any(name == a or name.startswith(f"{a}.") for a in [*LAYERS[here], here])
         assert allowed, f"{here} must not import {name}"
+
+
+def test_packages_are_layers() -> None:
+    """Of two packages at most one may import the other, also through others."""
+    above = {here: {name.partition(".")[0] for name in allowed} for here, allowed in LAYERS.items()}
+    assert circles({here: names - {here} for here, names in above.items() if here not in GROUND}) == []
+
+
+def test_no_two_files_import_each_other() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"], "this test can fail"
+    assert circles({name: imported(path) & set(MODULES) for name, path in MODULES.items()}) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -63,7 +121,10 @@ def test_size_limits(path: Path) -> None:
             assert node.end_lineno - node.lineno <= 65, f"{node.name} is too long"
 
 
-CORE = [p for p in FILES if room(p) in ("rules", "oracles", "optim", "games", "training")]
+CORE_PACKAGES = (
+    *("rules", "oracles", "optim", "games", "evaluation", "populations", "distributed", "training", "vectors"),
+)
+CORE = [p for p in FILES if package(p) in CORE_PACKAGES]
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))

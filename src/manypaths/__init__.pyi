@@ -3,6 +3,8 @@ from manypaths.errors import InputError as InputError
 from manypaths.games.adversarial import Adversarial as Adversarial
 from manypaths.games.analytic.base import AnalyticGame as AnalyticGame
 from manypaths.games.base import Game as Game
+from manypaths.games.from_losses import FromLosses as FromLosses
+from manypaths.sources.loader import LoaderSource as LoaderSource
 from manypaths.sources.sample import Sample as Sample
 from manypaths.games.analytic.bilinear import Bilinear as Bilinear
 from manypaths.games.analytic.constants import Constants as Constants
@@ -19,7 +21,7 @@ from manypaths.populations.source import PopulationSource as PopulationSource
 from manypaths.games.analytic.quadratic import Quadratic as Quadratic
 from manypaths.games.analytic.robust_least_squares import RobustLeastSquares as RobustLeastSquares
 from manypaths.sources.base import FunctionSource as FunctionSource, IndexSource as IndexSource, Source as Source
-from manypaths.rules.step import StepInfo as StepInfo
+from manypaths.step import StepInfo as StepInfo
 from manypaths.vectors import Gradients as Gradients
 from manypaths.metrics.base import SampleMetric as SampleMetric, SampleSets as SampleSets, Score as Score
 from manypaths.metrics.distance import distance_to_solution as distance_to_solution

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
+from manypaths.games.capabilities import seeds_of
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.populations.population import Population
 from manypaths.randomness import Coins
 from manypaths.rules.base import Rule
-from manypaths.rules.step import StepInfo
+from manypaths.step import StepInfo
 from manypaths.vectors import squared_norm
 
 
@@ -72,7 +73,7 @@ class Training:
         self.notes = [note] if note else []
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
-        self._coins = Coins(game.seeds or (seed,), "restart", draw=draw)
+        self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)
 
     def step(self) -> StepInfo:
         """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
@@ -105,14 +106,14 @@ class Training:
 
         Every member of a population has coins of its own. Returns who jumped, a mask.
         """
-        jumped = torch.zeros(len(self.game.seeds or (0,)), dtype=torch.bool)
+        jumped = torch.zeros(len(seeds_of(self.game) or (0,)), dtype=torch.bool)
         for average in self._restarts:
             waiting = ~jumped & due if average.restart_at == "snapshot" else ~jumped
             if not waiting.any():
                 continue
             chosen = waiting & (self._coins.next(waiting) < average.restart)
             if chosen.any():
-                members = None if self.game.seeds is None else chosen
+                members = None if seeds_of(self.game) is None else chosen
                 self.game.move_to(average.point(), members=members)
                 self.rule.jumped(self.game, members)
                 average.reset(members)

@@ -17,6 +17,7 @@ from manypaths import (
     Distributed,
     Dragan,
     Extragradient,
+    FromLosses,
     Full,
     Game,
     GanSample,
@@ -90,7 +91,7 @@ class Heads(nn.Module):
 def sorted_by_head() -> tuple[Game, GanSample]:
     """Six samples of the first head, then four of the second."""
     x = torch.tensor([[float(i - 6 + (i > 5)), float(i)] for i in range(10)], dtype=torch.float64)
-    played = Game.from_losses({"a": lambda sample, a: (a(sample.real) - 1).square().mean()}, {"a": Heads()})
+    played = FromLosses({"a": lambda sample, a: (a(sample.real) - 1).square().mean()}, {"a": Heads()})
     return played, GanSample(x, x, torch.arange(10))
 
 

@@ -11,6 +11,7 @@ from manypaths.games.adversarial import Adversarial, scores
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
@@ -165,7 +166,7 @@ def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
     critic = nn.Linear(2, 1, bias=False)
     critic.register_buffer("first", critic.weight.detach()[0, :1], persistent=False)
     losses = {"critic": lambda sample, critic: (critic(sample) * critic.first).mean()}
-    game = Game.from_losses(losses, {"critic": critic})
+    game = FromLosses(losses, {"critic": critic})
     with game.at({"critic": [torch.full((1, 2), 3.0)]}, borrow=True):
         assert critic.first.tolist() == [3.0]
     with game.aside(["critic"]), torch.no_grad():
@@ -187,7 +188,7 @@ def _plain(linear: nn.Linear) -> torch.Tensor:
 def test_whoever_shares_a_weights_memory_sees_it_move_aside(view) -> None:
     critic = nn.Linear(2, 3, bias=False)
     seen = view(critic)
-    game = Game.from_losses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
+    game = FromLosses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
     with game.aside(["critic"]), torch.no_grad():
         critic.weight.fill_(4.0)
         assert (seen == 4.0).all()
@@ -197,7 +198,7 @@ def test_whoever_shares_a_weights_memory_sees_it_move_aside(view) -> None:
 def test_buffers_without_strides_forbid_nothing() -> None:
     critic = nn.Linear(2, 3, bias=False)
     critic.register_buffer("adjacent", torch.eye(3).to_sparse())
-    game = Game.from_losses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
+    game = FromLosses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
     with game.aside(["critic"]) as start:
         assert critic.weight.data_ptr() != start["critic"][0].data_ptr()
 
@@ -214,7 +215,7 @@ def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:
         return -critic(generator(sample.latent)).mean()
 
     players = {"critic": critic, "generator": generator}
-    game = Game.from_losses({"critic": critic_loss, "generator": generator_loss}, players)
+    game = FromLosses({"critic": critic_loss, "generator": generator_loss}, players)
     check_pure(game, small_source().sample(8))
     bases = {n: torch.optim.Adam(game.parameters(n), lr=1e-3) for n in players}
     training = Training(game, Stochastic(small_source(), batch=8), Extragradient(), bases)
@@ -226,8 +227,8 @@ def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:
 def test_faulty_losses_are_said_in_words() -> None:
     players = {"a": nn.Linear(1, 1), "b": nn.Linear(1, 1)}
     with pytest.raises(InvalidValue, match=r"losses are for \['a'\] and players are \['a', 'b'\]"):
-        Game.from_losses({"a": lambda s, a, b: a.weight.sum()}, players)
-    vector = Game.from_losses({n: lambda s, a, b: a.weight.flatten() + b.weight.flatten() for n in players}, players)
+        FromLosses({"a": lambda s, a, b: a.weight.sum()}, players)
+    vector = FromLosses({n: lambda s, a, b: a.weight.flatten() + b.weight.flatten() for n in players}, players)
     with pytest.raises(InvalidValue, match=r"the loss of 'a' has shape \(1,\): expected a scalar"):
         vector.gradients(Index(torch.zeros(1)))
     game = small_gan()

@@ -10,6 +10,7 @@ from torch import nn
 
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
@@ -33,7 +34,7 @@ class Two(nn.Module):
 
 
 def game_of(loss) -> Game:
-    return Game.from_losses({"p": loss}, {"p": Two()})
+    return FromLosses({"p": loss}, {"p": Two()})
 
 
 def shared(sample, p):
@@ -96,7 +97,7 @@ def test_noise_of_any_kind_repeats_and_couples_the_samples() -> None:
 def test_a_players_noise_does_not_depend_on_who_else_is_asked() -> None:
     weights = {name: nn.Linear(1, 1, bias=False, dtype=torch.float64) for name in "abc"}
     noisy = {name: lambda s, name=name, **players: (players[name].weight * torch.rand(())).sum() for name in "ab"}
-    game = Game.from_losses({**noisy, "c": lambda s, a, b, c: c.weight.sum()}, weights)
+    game = FromLosses({**noisy, "c": lambda s, a, b, c: c.weight.sum()}, weights)
     sample = Index(torch.arange(4))
     together = game.gradients(sample)
     assert float(together["a"][0]) == float(together["b"][0]) != 1.0
@@ -111,7 +112,7 @@ def test_a_players_noise_does_not_depend_on_who_else_is_asked() -> None:
 def test_svrg_is_exact_for_one_player_of_a_game_with_dropout() -> None:
     torch.manual_seed(0)
     nets = {n: nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)).double() for n in "ab"}
-    game = Game.from_losses(
+    game = FromLosses(
         {n: lambda s, a, b, k=k: k * (a(s.real) * b(s.real)).mean() for n, k in {"a": 1, "b": -1}.items()}, nets
     )
     oracle = SVRG(small_source(), batch=8)
@@ -125,7 +126,7 @@ def test_svrg_is_exact_for_one_player_of_a_game_with_dropout() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (x, "text"), lambda x: [None, {"x": x}]])
 def test_noise_is_a_function_of_plain_tensors_too(wrap) -> None:
-    game = Game.from_losses({"a": lambda s, a: a.weight.sum() * torch.rand(())}, {"a": nn.Linear(1, 1, bias=False)})
+    game = FromLosses({"a": lambda s, a: a.weight.sum() * torch.rand(())}, {"a": nn.Linear(1, 1, bias=False)})
     noise = lambda sample: float(game.gradients(sample)["a"][0])  # noqa: E731
     batches = [torch.full((2, 1), float(i)) for i in range(4)]
     assert len({noise(wrap(x)) for x in batches}) == 4
@@ -181,7 +182,7 @@ def test_assigned_buffers_are_put_back_like_those_moved_in_place(oracle) -> None
     for assigns in (False, True):
         torch.manual_seed(0)
         a, b = (Averaging(torch.ones((), dtype=torch.float64), assigns) for _ in range(2))
-        game = Game.from_losses(
+        game = FromLosses(
             {"a": lambda s, a, b: (a(s.real) * b(s.real)).mean(), "b": lambda s, a, b: -(a(s.real) * b(s.real)).mean()},
             {"a": a, "b": b},
             couples_samples=True,
@@ -196,7 +197,7 @@ def test_assigned_buffers_are_put_back_like_those_moved_in_place(oracle) -> None
 
 def test_a_buffer_that_two_players_share_is_one() -> None:
     scale = torch.ones((), dtype=torch.float64)
-    game = Game.from_losses({n: lambda s, **_: 0 for n in "ab"}, {n: Averaging(scale, False) for n in "ab"})
+    game = FromLosses({n: lambda s, **_: 0 for n in "ab"}, {n: Averaging(scale, False) for n in "ab"})
     with game.unchanging():
         assert [b is scale for b in game.buffers()] == [True]
 

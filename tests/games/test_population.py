@@ -19,6 +19,7 @@ from manypaths import (
     Bases,
     Bilinear,
     Extragradient,
+    FromLosses,
     Full,
     Game,
     IndexSource,
@@ -204,7 +205,7 @@ def test_autocast_reaches_no_backward_pass() -> None:
         with torch.autocast("cpu", enabled=False):
             return (player.weight @ player.weight).square().sum()
 
-    games = [Game.from_losses({"player": squared}, {"player": nn.Linear(5, 5, bias=False)}) for _ in range(2)]
+    games = [FromLosses({"player": squared}, {"player": nn.Linear(5, 5, bias=False)}) for _ in range(2)]
     stacked, samples = Population(games), PopulationSource.of(lambda seed: IndexSource(3, seed=seed), 2)
     for game, sample in ((games[0], IndexSource(3).sample(2)), (stacked, samples.sample(2))):
         plain = flat(game.gradients(sample))
@@ -251,7 +252,7 @@ class Scaled(nn.Module):
 def from_losses(module: nn.Module, factor: float = 1.0, *, default: float = 1.0, through: bool = False) -> Game:
     """One player that squares its output, with a captured number, a default, and the module captured or given."""
     inner = lambda s, a, default=default: factor * default * (module if through else a)(s.real).square().mean()  # noqa: E731
-    return Game.from_losses({"a": lambda s, a: inner(s, a)}, {"a": module})
+    return FromLosses({"a": lambda s, a: inner(s, a)}, {"a": module})
 
 
 def test_constants_frozen_weights_and_losses_keep_members_apart() -> None:
@@ -266,9 +267,9 @@ def test_constants_frozen_weights_and_losses_keep_members_apart() -> None:
     assert said([from_losses(Scaled()), from_losses(Scaled().eval())]) == "another a.training"
     assert said([from_losses(Scaled()), from_losses(Scaled(), 2.0)]) == "another loss of a"
     assert said([from_losses(Scaled()), from_losses(Scaled(), default=2.0)]) == "another loss of a"
-    other = Game.from_losses({"a": lambda s, a: a(s.real).mean()}, {"a": Scaled()})
+    other = FromLosses({"a": lambda s, a: a(s.real).mean()}, {"a": Scaled()})
     assert said([from_losses(Scaled()), other]) == "another loss of a"
-    more = Game.from_losses({n: lambda s, **_: 0 for n in "ab"}, {n: Scaled() for n in "ab"})
+    more = FromLosses({n: lambda s, **_: 0 for n in "ab"}, {n: Scaled() for n in "ab"})
     assert said([from_losses(Scaled()), more]) == "other players"
 
 
@@ -286,7 +287,7 @@ def test_a_stack_from_losses_gives_each_member_its_own_gradient(through: bool) -
 def test_members_whose_weights_are_single_numbers() -> None:
     def game(start: float) -> Game:
         a = nn.ParameterDict({"w": nn.Parameter(torch.tensor(start, dtype=torch.float64))})
-        return Game.from_losses({"a": lambda s, a: a["w"].square() / 2}, {"a": a})
+        return FromLosses({"a": lambda s, a: a["w"].square() / 2}, {"a": a})
 
     population = Population([game(start) for start in (0.5, 4.0, float("inf"))])
     assert population.finite().tolist() == [True, True, False]

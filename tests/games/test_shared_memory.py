@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from manypaths import Distributed, Game
+from manypaths import Distributed, FromLosses, Game
 from manypaths.distributed import shared_memory
 from manypaths.distributed.shared_memory import SharedMemory
 
@@ -47,7 +47,7 @@ def _wide() -> Game:
     """More numbers than a message of its own takes, and a few."""
     torch.manual_seed(0)
     player = torch.nn.Linear(300, 300)
-    return Game.from_losses({"a": lambda sample, a: a(sample).square().mean()}, {"a": player})
+    return FromLosses({"a": lambda sample, a: a(sample).square().mean()}, {"a": player})
 
 
 def _unseen(*_) -> int:

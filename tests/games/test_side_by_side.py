@@ -13,6 +13,7 @@ from manypaths.evaluation.execution import Execution
 from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
 from manypaths.models.mlp import MlpCritic, MlpGenerator
@@ -147,9 +148,7 @@ def test_from_losses_has_lanes_and_the_lanes_follow_the_callers_autocast() -> No
     def generator_loss(sample: Any, generator: nn.Module, critic: nn.Module) -> torch.Tensor:
         return -critic(generator(sample.latent)).float().mean()
 
-    game = Game.from_losses(
-        {"critic": critic_loss, "generator": generator_loss}, {"critic": critic, "generator": generator}
-    )
+    game = FromLosses({"critic": critic_loss, "generator": generator_loss}, {"critic": critic, "generator": generator})
     sample = PairedSource(torch.randn(8, 2), latent=2).sample(8)
     lanes = SideBySide.of(game)
     assert lanes.available(sample)

@@ -9,7 +9,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.populations.source import PopulationSource
 from manypaths.randomness import counter_uniform
-from manypaths.sources.base import Source
 from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.loader import LoaderSource
 from manypaths.sources.paired import PairedSource
@@ -102,14 +101,14 @@ def test_an_infinite_source_refuses_a_full_pass() -> None:
 
 
 def test_from_dataset_stacks_and_checks() -> None:
-    source = Source.from_dataset(TensorDataset(IMAGES.float(), torch.arange(40)), latent=2)
+    source = PairedSource.from_dataset(TensorDataset(IMAGES.float(), torch.arange(40)), latent=2)
     assert source.size == 40
     assert torch.equal(source.take(torch.tensor([3])).real, IMAGES[3:4].float())
     ragged = [torch.zeros(2), torch.zeros(3)]
     with pytest.raises(InvalidValue, match="items differ in shape"):
-        Source.from_dataset(ragged, latent=2)
+        PairedSource.from_dataset(ragged, latent=2)
     with pytest.raises(InvalidType, match="items are str: expected tensors"):
-        Source.from_dataset(["a", "b"], latent=2)
+        PairedSource.from_dataset(["a", "b"], latent=2)
 
 
 def test_from_loader_draws_resumes_and_refuses() -> None:
@@ -117,13 +116,13 @@ def test_from_loader_draws_resumes_and_refuses() -> None:
         data = TensorDataset(IMAGES.float(), torch.arange(40))
         return DataLoader(data, batch_size=8, shuffle=True, drop_last=True, generator=generator)
 
-    source = Source.from_loader(loader(torch.Generator().manual_seed(0)), latent=2)
+    source = LoaderSource(loader(torch.Generator().manual_seed(0)), latent=2)
     assert source.size is None
     for _ in range(8):
         source.sample(8)
     state = source.state_dict()
     ahead = [source.sample(8) for _ in range(6)]
-    other = Source.from_loader(loader(torch.Generator()), latent=2)
+    other = LoaderSource(loader(torch.Generator()), latent=2)
     other.load_state_dict(state)
     for expected in ahead:
         got = other.sample(8)
@@ -132,9 +131,9 @@ def test_from_loader_draws_resumes_and_refuses() -> None:
     with pytest.raises(InvalidValue, match="batch is 5 and the loader's batch_size is 8"):
         source.sample(5)
     with pytest.raises(InvalidValue, match="drop_last=True"):
-        Source.from_loader(DataLoader(IMAGES, batch_size=8), latent=2)
+        LoaderSource(DataLoader(IMAGES, batch_size=8), latent=2)
     with pytest.raises(InvalidType, match="cannot be resumed"):
-        Source.from_loader(loader(), latent=2).state_dict()
+        LoaderSource(loader(), latent=2).state_dict()
 
 
 def numbers() -> LoaderSource:
@@ -178,12 +177,12 @@ def test_a_rewound_loader_resumes_where_it_stands(before) -> None:
 
 def test_a_loaders_batches_move_as_they_are_drawn() -> None:
     data = TensorDataset(IMAGES, torch.arange(40))
-    source = Source.from_loader(DataLoader(data, batch_size=8, drop_last=True), latent=2)
+    source = LoaderSource(DataLoader(data, batch_size=8, drop_last=True), latent=2)
     assert {t.device.type for t in source.sample(8).tensors().values()} == {"cpu"}
     assert isinstance(source, LoaderSource)
     assert {t.device.type for t in source.to("meta").sample(8).tensors().values()} == {"meta"}
     there = DataLoader(data, batch_size=8, drop_last=True, collate_fn=lambda items: torch.empty(8, 3, device="meta"))
-    sample = Source.from_loader(there, latent=2).sample(8)
+    sample = LoaderSource(there, latent=2).sample(8)
     assert sample.latent.device == sample.seed.device == sample.real.device == torch.device("meta")
 
 
@@ -239,11 +238,11 @@ def test_from_dataset_takes_arrays_and_pictures() -> None:
     array = IMAGES[:, 0].numpy()
     pictures = [(image.fromarray(pixels), i) for i, pixels in enumerate(array)]
     for dataset in (IMAGES.numpy(), [pixels[None] for pixels in array], pictures):
-        sample = Source.from_dataset(dataset, latent=2).take(torch.tensor([5]))
+        sample = PairedSource.from_dataset(dataset, latent=2).take(torch.tensor([5]))
         assert torch.equal(sample.real, to_float(IMAGES[5:6]))
     assert sample.label.tolist() == [5]
     with pytest.raises(InvalidValue, match="list is empty: expected at least one item"):
-        Source.from_dataset([], latent=2)
+        PairedSource.from_dataset([], latent=2)
 
 
 def test_a_conditional_game_without_labels_is_said_before_training() -> None:

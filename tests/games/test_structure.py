@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from manypaths import Game, Simultaneous, Stochastic, Training
+from manypaths import FromLosses, Simultaneous, Stochastic, Training
 from manypaths.games.base import Game as Base
 from manypaths.games.structure import Structure
 from manypaths.testing.conformance import small_source
@@ -28,7 +28,7 @@ class Player(nn.Module):
 
 
 def game() -> Base:
-    return Game.from_losses({"a": lambda s, a: a(s).square().mean()}, {"a": Player()})
+    return FromLosses({"a": lambda s, a: a(s).square().mean()}, {"a": Player()})
 
 
 CHANGES: dict[str, Callable[[Base, Player], object]] = {
@@ -84,7 +84,7 @@ def test_a_traced_player_is_looked_through() -> None:
     with warnings.catch_warnings():  # newer versions of torch would have something else used
         warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(nn.Linear(2, 1), torch.zeros(1, 2))
-    subject = Game.from_losses({"a": lambda s, a: a(s).square().mean()}, {"a": traced})
+    subject = FromLosses({"a": lambda s, a: a(s).square().mean()}, {"a": traced})
     for _ in range(2):
         with subject.unchanging():
             assert [p.shape for p in subject.parameters("a")] == [(1, 2), (1,)]
@@ -104,7 +104,7 @@ class Growing(nn.Module):
 
 def test_a_player_with_a_list_of_its_own_is_asked_each_time() -> None:
     growing = Growing()
-    subject = Game.from_losses({"a": lambda s, a: a.stages[0](s).mean()}, {"a": growing})
+    subject = FromLosses({"a": lambda s, a: a.stages[0](s).mean()}, {"a": growing})
     with subject.unchanging():
         assert len(subject.parameters("a")) == 2
     growing.stage = 2
@@ -126,7 +126,7 @@ def test_a_weight_that_is_frozen_between_two_steps_stays() -> None:
     torch.manual_seed(0)
     players = {name: nn.Linear(2, 1, dtype=torch.float64) for name in "ab"}
     losses = {name: lambda s, a, b: (a(s.real) * b(s.real)).mean() for name in "ab"}
-    subject = Game.from_losses(losses, players)
+    subject = FromLosses(losses, players)
     bases = {name: torch.optim.SGD(subject.parameters(name), lr=0.1) for name in players}
     training = Training(subject, Stochastic(small_source(), batch=4), Simultaneous(), bases)
     training.step()

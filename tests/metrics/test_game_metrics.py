@@ -15,6 +15,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.coordinatewise import Coordinatewise
 from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.metrics.distance import distance_to_solution
 from manypaths.metrics.duality_gap import duality_gap
 from manypaths.metrics.field_norm import field_norm, hamiltonian
@@ -56,7 +57,7 @@ def by_autograd(game: Quadratic) -> Game:
     def loss(player, sample, x, y):
         return game.values(torch.cat([x[0], y[0]]), sample.index)[player]
 
-    return Game.from_losses({"x": partial(loss, 0), "y": partial(loss, 1)}, {"x": x, "y": y})
+    return FromLosses({"x": partial(loss, 0), "y": partial(loss, 1)}, {"x": x, "y": y})
 
 
 def dense_jacobian(game: Adversarial, sample) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic.bilinear import Bilinear
-from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.optim.averaging.ema import EMA
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
@@ -86,7 +86,7 @@ def test_bases_must_match_the_players() -> None:
         Bases({"x": 3})
     nets = {name: torch.nn.Linear(2, 3) for name in "xyz"}
     nets["z"].weight = nets["x"].weight
-    shared = Game.from_losses({name: lambda s, x, y, z: z(x(s)).sum() for name in nets}, nets)
+    shared = FromLosses({name: lambda s, x, y, z: z(x(s)).sum() for name in nets}, nets)
     with pytest.raises(
         InvalidType, match=r"'x' and 'z' share a weight of shape \(3, 2\): expected weights of their own"
     ):
@@ -152,7 +152,7 @@ def test_a_fused_optimiser_gives_each_weight_its_own_gradient() -> None:
     """A gradient may come transposed in memory (under vmap it does): w - 0.1 * sign(g) either way."""
     w = torch.nn.Linear(3, 2, bias=False).double()
     before, g = w.weight.detach().clone(), torch.tensor([[1.0, -2.0, 3.0], [4.0, -5.0, -6.0]], dtype=torch.float64)
-    game = Game.from_losses({"w": lambda sample, w: w.weight.sum()}, {"w": w})
+    game = FromLosses({"w": lambda sample, w: w.weight.sum()}, {"w": w})
     bases = Bases({"w": torch.optim.Adam(w.parameters(), lr=0.1, fused=True)})
     bases.apply(game, Gradients({"w": [g.T.contiguous().T]}, {}))
     assert torch.allclose(w.weight, before - 0.1 * g.sign(), rtol=0, atol=1e-8)

@@ -15,7 +15,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.base import Coordinates
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
-from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.consensus import Consensus
@@ -225,14 +225,14 @@ class _Biased(nn.Module):
 
 def test_constant_gradients_have_no_slope() -> None:
     players = {"x": _Biased(), "y": Coordinates(torch.tensor([2.0, 3.0]))}
-    game = Game.from_losses({"x": lambda s, x, y: x.bias.sum(), "y": lambda s, x, y: (y.weight**3).sum() / 6}, players)
+    game = FromLosses({"x": lambda s, x, y: x.bias.sum(), "y": lambda s, x, y: (y.weight**3).sum() / 6}, players)
     sample = Index(torch.tensor([0]))
     found = jacobian_products(game, sample, None, forward=True)
     assert found.transposed["x"] == found.forward["x"] == [None]
     y = torch.tensor([2.0, 3.0])
     assert torch.allclose(found.transposed["y"][0], y**3 / 2)
     assert torch.allclose(found.forward["y"][0], y**3 / 2)
-    all_constant = Game.from_losses({"x": lambda s, x: x.bias.sum()}, {"x": _Biased()})
+    all_constant = FromLosses({"x": lambda s, x: x.bias.sum()}, {"x": _Biased()})
     assert jacobian_products(all_constant, sample, None, forward=True).forward == {"x": [None]}
 
 

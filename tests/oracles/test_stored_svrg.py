@@ -13,6 +13,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
@@ -260,7 +261,7 @@ def test_rows_have_the_layout_of_the_weights() -> None:
 
 def test_a_row_without_a_gradient_is_zero_whatever_an_older_table_had_there() -> None:
     a = torch.nn.ParameterList([torch.ones(1), torch.ones(2)])
-    table = GradientTable(Game.from_losses({"a": lambda s, a: a[0].sum()}, {"a": a}), 2, "game")
+    table = GradientTable(FromLosses({"a": lambda s, a: a[0].sum()}, {"a": a}), 2, "game")
     for number in range(2):
         table.write("a", number, [torch.ones(1), torch.ones(2)])
     table.forget()

@@ -254,7 +254,7 @@ def test_spread_equals_the_covariance_trace() -> None:
 def test_refusals() -> None:
     infinite = FunctionSource(lambda n, g: Index(torch.randint(5, (n,), generator=g)))
     with pytest.raises(
-        InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use Source.from_dataset"
+        InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use PairedSource.from_dataset"
     ):
         SVRG(infinite, batch=2)
     with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 summands"):

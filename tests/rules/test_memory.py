@@ -10,7 +10,7 @@ import torch
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
-from manypaths.games.base import Game
+from manypaths.games.from_losses import FromLosses
 from manypaths.optim.averaging.uniform import Uniform
 from manypaths.optim.base import Bases
 from manypaths.oracles.full import Full
@@ -264,7 +264,7 @@ def test_refusals() -> None:
     work = training(Lookahead(Simultaneous()))
     with pytest.raises(InvalidType, match="Lookahead moves all players at once: expected no subset, got"):
         work.rule.step(work.game, work.oracle, work.bases, ("x",))
-    single = Game.from_losses({"x": lambda s, x: x(s).mean()}, {"x": torch.nn.Linear(1, 1)})
+    single = FromLosses({"x": lambda s, x: x(s).mean()}, {"x": torch.nn.Linear(1, 1)})
     with pytest.raises(InvalidValue, match=r"is for two players: this game has \['x'\]"):
         training(CompetitiveGradientDescent(), single, infinite)
     with pytest.raises(InvalidValue, match=r"extrapolation is for \['x'\]: expected a number for each of \['x', 'y'\]"):

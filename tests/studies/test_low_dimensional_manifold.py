@@ -14,6 +14,7 @@ from rich.console import Console
 from manypaths import Adversarial, Bases, Stochastic, Training
 from manypaths.experiments.engine import conduct
 from manypaths.experiments.executor import InProcess
+from manypaths.experiments.records import verdict_record
 from manypaths.experiments.tables import Table
 from manypaths.randomness import generator_for
 from manypaths.rules.alternating import Alternating
@@ -260,7 +261,7 @@ def test_the_study(tmp_path) -> None:
     assert drawn == {"robustness.png", "spectrum.png", "dynamics.png"}
     assert (tmp_path / "thresholds.md").read_text().count("\n") == 2 + len(results.OTHERS)
     again = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
-    assert [v.to_plain() for v in again.verdicts] == [v.to_plain() for v in found.verdicts]
+    assert [verdict_record(v) for v in again.verdicts] == [verdict_record(v) for v in found.verdicts]
 
 
 def test_scales() -> None:

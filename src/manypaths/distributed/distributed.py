@@ -12,8 +12,9 @@ from torch import Tensor
 
 from manypaths.distributed.shared_memory import SharedMemory
 from manypaths.errors import InvalidType
-from manypaths.evaluation.execution import Execution
 from manypaths.games.base import Game
+from manypaths.games.capabilities import Shared, Stacked
+from manypaths.games.computation import Computation
 from manypaths.vectors import Gradients, present, scale_
 
 LARGE = 1 << 16
@@ -21,7 +22,7 @@ LARGE = 1 << 16
 saves putting it into one and taking it out again."""
 
 
-class Distributed(Game):
+class Distributed(Shared):
     """A game whose batches are dealt out to the processes of a ``torch.distributed`` group.
 
         F(w; s) = sum_r (n_r / n) F(w; s_r),
@@ -45,7 +46,7 @@ class Distributed(Game):
             raise InvalidType(
                 "there is no process group: start with torchrun and call torch.distributed.init_process_group first"
             )
-        if game.seeds is not None:
+        if isinstance(game, Stacked):
             raise InvalidType("a Population is one process's: expected a game alone")
         self.game, self.group = game, group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
@@ -72,11 +73,11 @@ class Distributed(Game):
         self.game.couples_samples = value
 
     @property
-    def execution(self) -> Execution:  # type: ignore[override]
+    def execution(self) -> Computation:  # type: ignore[override]
         return self.game.execution
 
     @execution.setter
-    def execution(self, value: Execution) -> None:  # type: ignore[override]
+    def execution(self, value: Computation) -> None:  # type: ignore[override]
         self.game.execution = value
 
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:

@@ -6,23 +6,26 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.evaluation.captured import Captured
 from manypaths.evaluation.kernels import TunedConvolutions
+from manypaths.games.analytic.base import AnalyticGame
+from manypaths.games.base import Game
+from manypaths.games.capabilities import Stacked
+from manypaths.games.computation import Computation
 from manypaths.sources.sample import Sample
-
-if TYPE_CHECKING:
-    from manypaths.games.base import Game
+from manypaths.vectors import Gradients
 
 
 @dataclass(frozen=True)
-class Execution:
+class Execution(Computation):
     """The way of computing: by torch, in a precision and a memory order of choice, compiled or captured or neither.
 
     Attributes:
@@ -46,7 +49,7 @@ class Execution:
     memory: Literal["auto", "contiguous", "channels_last"] = "auto"
     compile: bool = False
     capture: bool = False
-    lanes: Literal["auto", "off"] = "auto"
+    concurrent: Literal["auto", "off"] = "auto"
     critic_pass: Literal["auto", "joint", "separate"] = "auto"
     kernels: Literal["stock", "tuned"] = "stock"
     _tuned: TunedConvolutions = field(default_factory=TunedConvolutions, init=False, repr=False, compare=False)
@@ -85,6 +88,15 @@ class Execution:
         """Whether the critic's two passes are one, where they can be."""
         return self.critic_pass == "joint" or (self.critic_pass == "auto" and device.type == "cuda")
 
+    @property
+    def fixed_addresses(self) -> bool:  # type: ignore[override]
+        return self.capture
+
+    def gradients(self, game: Game, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+        if self.capture:
+            return Captured.of(game)(sample, names, moves_buffers)
+        return super().gradients(game, sample, names, moves_buffers)
+
     @contextlib.contextmanager
     def context(self, game: Game) -> Iterator[None]:
         """What a forward pass of the game runs in."""
@@ -111,10 +123,8 @@ class Execution:
 
     def _expect_effect(self, game: Game) -> None:
         """Every setting does something here."""
-        from manypaths.games.analytic.base import AnalyticGame
-
-        plain = dataclasses.replace(self, lanes="auto") == Execution()
-        if not plain and (game.seeds is not None or isinstance(game, AnalyticGame)):
+        plain = dataclasses.replace(self, concurrent="auto") == Execution()
+        if not plain and (isinstance(game, (Stacked, AnalyticGame))):
             raise InvalidType(f"{type(game).__name__} computes its field in a way of its own: expected Execution()")
         if self.compile and self.kernels == "tuned":
             raise InvalidValue("kernels is 'tuned' and compile is True, which chooses its own: expected 'stock'")
@@ -131,7 +141,7 @@ class Execution:
         chosen = []
         if memory != self.memory:
             chosen.append(f"memory is {memory}, the order in which its convolutions read images")
-        if self.lanes == "auto" and not (self.compile or self.capture):
+        if self.concurrent == "auto" and not (self.compile or self.capture):
             chosen.append("what can be evaluated in pairs is, on two streams, for small networks do not fill it")
         if self.critic_pass == "auto":
             chosen.append("real and fake data share the critic's pass where no layer couples samples")
@@ -172,19 +182,3 @@ def uncached_autocast(device: str, dtype: torch.dtype) -> torch.autocast:
     over several uses of a weight would be in bfloat16 or in float32, as it happens.
     """
     return torch.autocast(device, dtype, cache_enabled=False)
-
-
-@contextlib.contextmanager
-def uncompiled(module: nn.Module) -> Iterator[None]:
-    """Calls inside are eager, also where ``module.compile()`` was called.
-
-    ``torch.func.grad`` of a compiled module is eager anyway, and makes the compiler give up on the module for good.
-    """
-    compiled = [(m, m._compiled_call_impl) for m in module.modules() if m._compiled_call_impl is not None]
-    try:
-        for m, _ in compiled:
-            m._compiled_call_impl = None
-        yield
-    finally:
-        for m, call in compiled:
-            m._compiled_call_impl = call

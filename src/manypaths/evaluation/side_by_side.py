@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.evaluation.execution import uncached_autocast
+from manypaths.evaluation.shadow import shadow_copy
 from manypaths.games.base import Game
+from manypaths.games.capabilities import partial_gradients
 from manypaths.randomness import generator_for
 from manypaths.vectors import Gradients, Point, add_, present, squared_norm
 
@@ -64,11 +66,11 @@ class SideBySide:
     ) -> tuple[Gradients, Gradients]:
         """F(w; sample) for ``names`` and F(point; sample) for the players ``there``; this process's part of both."""
         game = self.game
-        twin = game.twin(point, [b.clone() for b in buffers]) if self.available(sample) else None
+        twin = shadow_copy(game, point, [b.clone() for b in buffers]) if self.available(sample) else None
         if twin is None:
-            now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
+            now = partial_gradients(game, sample, names, moves_buffers=moves_buffers)
             with game.at(point, list(buffers), borrow=True):
-                return now, game.partial_gradients(sample, there)
+                return now, partial_gradients(game, sample, there)
         with game.repeating(sample):
             return self._both(
                 partial(game.evaluation, sample, names, moves_buffers), partial(twin.evaluation, sample, there, True)
@@ -81,9 +83,9 @@ class SideBySide:
         game, rest = self.game, marked(chunks)
         for first, last in rest:
             lanes = not last and self.available(first)
-            twin = game.twin(here(game), [b.clone() for b in game.buffers()]) if lanes else None
+            twin = shadow_copy(game, here(game), [b.clone() for b in game.buffers()]) if lanes else None
             if twin is None:
-                yield first, game.partial_gradients(first, names, moves_buffers=moves_buffers and last)
+                yield first, partial_gradients(game, first, names, moves_buffers=moves_buffers and last)
                 continue
             second, last = next(rest)
             with game.repeating(first):
@@ -97,7 +99,7 @@ class SideBySide:
     def available(self, sample: Any) -> bool:
         """Whether two evaluations run at once here; tries it on the first sample."""
         game = self.game
-        off = game.execution.lanes == "off" or game.execution.capture
+        off = game.execution.concurrent == "off" or game.execution.fixed_addresses
         if off or (game.device.type != "cuda" and torch.get_num_threads() < 2):
             return False
         if self._trusted is None:
@@ -112,7 +114,7 @@ class SideBySide:
             for name, weights in game.point().items()
         }
         buffers = [b.clone() for b in game.buffers()]
-        twin = game.twin(point, [b.clone() for b in buffers])
+        twin = shadow_copy(game, point, [b.clone() for b in buffers])
         if twin is None:
             return False
         with game.at(point):

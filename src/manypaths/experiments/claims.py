@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from manypaths.errors import InvalidValue
 from manypaths.experiments.statistics import Estimate, NotTested, Statistic
@@ -80,17 +80,6 @@ class Verdict:
     ruling: Ruling
     note: str = ""
 
-    def to_plain(self) -> dict[str, Any]:
-        estimate = {name: _number(value) for name, value in dataclasses.asdict(self.estimate).items()}
-        return {
-            **self.claim.registered(),
-            "statistic": estimate["value"],
-            "interval": [estimate["low"], estimate["high"]],
-            "verdict": self.ruling,
-            "note": self.note,
-            "n": self.claim.statistic.seeds,
-        }
-
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -123,24 +112,7 @@ class Claim:
         statement = f"It is not so that: {self.statement}"
         return dataclasses.replace(self, statement=statement, expected=self.expected.negated())
 
-    def registered(self) -> dict[str, Any]:
-        """What is written down before the first cell runs."""
-        from manypaths.experiments.power import power
-
-        return {
-            "prediction": self.name,
-            "statement": self.statement,
-            "method": str(self.statistic),
-            "rule": f"statistic {self.expected}",
-            "power": dataclasses.asdict(power(self)),
-        }
-
 
 def undecided(claim: Claim, note: str) -> Verdict:
     """The verdict where there is nothing to judge from."""
     return Verdict(claim, Estimate(math.nan, math.nan, math.nan), "undecided", note)
-
-
-def _number(value: float) -> float | str:
-    """JSON knows no infinity and no NaN."""
-    return value if math.isfinite(value) else str(value)

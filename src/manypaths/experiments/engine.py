@@ -17,6 +17,7 @@ from manypaths.experiments.claims import Verdict
 from manypaths.experiments.executor import Executor
 from manypaths.experiments.outputs import write_outputs
 from manypaths.experiments.progress import CellsBar
+from manypaths.experiments.records import claim_record
 from manypaths.experiments.store import Store
 
 
@@ -39,7 +40,7 @@ def conduct(plan: Plan, out: Path, *, executor: Executor, console: Console | Non
     require_extra()
     store = Store(out)
     if not store.check(plan.study.name, plan.scale):
-        claims = [claim.registered() for claim in plan.claims]
+        claims = [claim_record(claim) for claim in plan.claims]
         about = {"study": plan.study.name, "scale": plan.scale, "manypaths": manypaths.__version__, "claims": claims}
         store.create(about)
     with store.locked():

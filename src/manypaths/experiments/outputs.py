@@ -16,6 +16,7 @@ from manypaths.experiments.claims import Claim, Estimate, Verdict, undecided
 from manypaths.experiments.figures import house_style, png
 from manypaths.experiments.markdown import table
 from manypaths.experiments.power import power
+from manypaths.experiments.records import claim_record, verdict_record
 from manypaths.experiments.store import Store
 from manypaths.experiments.tables import Table
 from manypaths.files import write_atomically
@@ -39,7 +40,7 @@ def judge(plan: Plan, store: Store, table: Table) -> list[Verdict]:
     verdicts = []
     for claim in plan.claims:
         verdict = claim.judge(table)
-        known, now = before.get(claim.name, {}), claim.registered()
+        known, now = before.get(claim.name, {}), claim_record(claim)
         same = bool(known) and _keeps(now, known)
         notes = (verdict.note, "" if same else "the claim was changed after the first cell ran")
         verdicts.append(Verdict(claim, verdict.estimate, verdict.ruling, "; ".join(filter(None, notes))))
@@ -51,7 +52,11 @@ def write_outputs(plan: Plan, store: Store) -> list[Verdict]:
     table = collect(plan, store)
     table.write(store.table, {"study": plan.study.name, "scale": plan.scale})
     verdicts = judge(plan, store, table)
-    page = {"study": plan.study.name, "scale": plan.scale, "verdicts": [verdict.to_plain() for verdict in verdicts]}
+    page = {
+        "study": plan.study.name,
+        "scale": plan.scale,
+        "verdicts": [verdict_record(verdict) for verdict in verdicts],
+    }
     write_atomically(store.verdicts, json.dumps(page, indent=2, allow_nan=False) + "\n")
     write_atomically(store.verdicts.with_suffix(".md"), markdown(verdicts, plan.scale))
     if all(store.state(cell) == "finished" for cell in plan.cells):

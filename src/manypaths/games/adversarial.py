@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from manypaths.eager import uncompiled
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.evaluation.execution import uncompiled
-from manypaths.evaluation.shadow import twin_modules
 from manypaths.games.base import Game, differentiate
-from manypaths.games.conditioned import Conditioned
 from manypaths.games.noise import seeded
+from manypaths.games.shadow import shadow_modules
 from manypaths.games.structure import batch_coupling_layers
 from manypaths.objectives.base import Objective, is_zero_sum
 from manypaths.penalties.base import Penalty, Projection
+from manypaths.penalties.conditioned import Conditioned
 from manypaths.sources.gan_sample import GanSample
-from manypaths.vectors import Gradients, Point, scale_
+from manypaths.vectors import Gradients, scale_
 
 
 class Adversarial(Game):
@@ -127,13 +126,6 @@ class Adversarial(Game):
             raise InvalidValue("this game is conditional and its source has no labels: expected class indices (N,)")
         return (sample.label,)
 
-    def twin(self, point: Point, buffers: Sequence[Tensor]) -> Adversarial:
-        twin, twins = copy.copy(self), twin_modules(self, point, buffers)
-        twin.players = {name: twins(module) for name, module in self.players.items()}
-        played = {id(module) for module in self.players.values()}
-        vars(twin).update({name: twins(part) for name, part in vars(self).items() if id(part) in played})
-        return twin
-
     @torch.no_grad()
     def check(self, sample: GanSample) -> None:
         """Try both networks on a small batch, so that shapes that do not fit are said before training starts."""
@@ -174,14 +166,14 @@ def scores(critic: nn.Module, data: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Tensor, ...]) -> bool:
-    """Whether scores of a batch are those of its halves, to 1e-10, by a twin in float64 that leaves no trace."""
+    """Whether scores of a batch are those of its halves, to 1e-10, by a shadow copy in float64 that leaves no trace."""
     half = len(sample) // 2
     if not half:
         return False
     point = {name: [p.double() for p in game.parameters(name)] for name in game.players}
     buffers = [b.to(torch.float64 if b.is_floating_point() else b.dtype, copy=True) for b in game.buffers()]
-    with uncompiled(game.critic):  # else the twin calls what was compiled, the original
-        critic = twin_modules(game, point, buffers)(game.critic)
+    with uncompiled(game.critic):  # else the copy calls what was compiled, the original
+        critic = shadow_modules(game, point, buffers)(game.critic)
     given = (sample.real.double(), *label)
     try:
         with seeded(0, game.device), torch.autocast(game.device.type, enabled=False):

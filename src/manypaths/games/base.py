@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from manypaths.errors import InvalidType, InvalidValue, unknown_name
-from manypaths.evaluation.execution import Execution
+from manypaths.errors import InvalidValue, unknown_name
+from manypaths.games.computation import Computation
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.structure import Structure, buffer_places
 from manypaths.vectors import Gradients, Point, clone, copy_, give_back, lend, owned
@@ -31,29 +31,12 @@ class Game(ABC):
     """Whether a batch's loss is more than the mean of its samples' losses (BatchNorm, relativistic averages)."""
     projections: Mapping[str, Callable[[Sequence[Tensor]], None]] = MappingProxyType({})
     """Player -> what moves its weights, in place, to the nearest point of the set that they are confined to."""
-    execution: Execution = Execution()
-    """How evaluations are computed: precision, kernels (``Execution.prepare`` sets it)."""
-    seeds: tuple[int, ...] | None = None
-    """The members' seeds of a stack of games (``Population``); ``None`` for a game alone."""
+    execution: Computation = Computation()
+    """How evaluations are computed: by torch as it stands, or as an ``Execution`` says that was prepared for it."""
 
     @abstractmethod
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         """The scalar losses of the named players on one batch; nothing else need be computed."""
-
-    @staticmethod
-    def from_losses(
-        losses: Mapping[str, Callable[..., Tensor]],
-        players: Mapping[str, nn.Module],
-        *,
-        couples_samples: bool | None = None,
-    ) -> Game:
-        """A game from one function per player: ``losses[name](sample, **players) -> scalar``.
-
-        ``couples_samples=None`` looks for BatchNorm and dropout in the players.
-        """
-        from manypaths.games.from_losses import FromLosses
-
-        return FromLosses(losses, players, couples_samples)
 
     @property
     def unwrapped(self) -> Game:
@@ -125,12 +108,7 @@ class Game(ABC):
 
     def _gradients(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """By autograd; a game that knows its field in closed form, or evaluates a stack of games, has its own."""
-        if self.execution.capture:
-            from manypaths.evaluation.captured import Captured
-
-            return Captured.of(self)(sample, names, moves_buffers)
-        with self.repeating(sample):
-            return self.evaluation(sample, names, moves_buffers)
+        return self.execution.gradients(self, sample, names, moves_buffers)
 
     def evaluation(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """One evaluation inside ``repeating``; two games may be evaluated inside one, side by side."""
@@ -147,39 +125,6 @@ class Game(ABC):
     def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
         """Each player's gradient of its own loss; the players share a graph."""
         return {name: differentiate(losses[name], self.parameters(name), keep=name != names[-1]) for name in names}
-
-    def twin(self, point: Point, buffers: Sequence[Tensor]) -> Game | None:
-        """This game at another point, over the very tensors given, so that both can be evaluated side by side.
-
-        ``None`` where a game does not offer it; ``SideBySide`` tries before it trusts.
-        """
-        return None
-
-    def partial_gradients(
-        self, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
-    ) -> Gradients:
-        """What this process contributes to F(w; sample); ``combine`` makes it F(w; sample).
-
-        For sums of several evaluations, which many processes then reduce once (``Distributed``).
-        """
-        return self.gradients(sample, players, moves_buffers=moves_buffers)
-
-    def combine(self, part: Gradients) -> Gradients:
-        """The mean over the processes of their parts (in place); a game of one process has no other part."""
-        return part
-
-    def full_gradients(self, names: tuple[str, ...]) -> tuple[Gradients, int] | None:
-        """The field of the whole finite sum in closed form, and its number of summands; ``None`` where a pass over
-        the summands is needed."""
-        return None
-
-    def difference_gradients(self, sample: Any, point: Point, names: tuple[str, ...]) -> Gradients | None:
-        """F(w; sample) - F(point; sample) in closed form; ``None`` where it takes two evaluations."""
-        return None
-
-    def subset(self, members: Tensor) -> Game:
-        """The ``members`` (a mask) of a population, as a population of their own with copies of their weights."""
-        raise InvalidType(f"{type(self).__name__} is one game: only a Population has members")
 
     def point(self, players: Iterable[str] | None = None) -> dict[str, list[Tensor]]:
         """A copy of the joint iterate."""
@@ -239,7 +184,7 @@ class Game(ABC):
 
     def _lends(self) -> bool:
         """Not where a graph has the weights' addresses, or a weight shares its memory with something else."""
-        return not self.execution.capture and self._structure.apart(self.buffers())
+        return not self.execution.fixed_addresses and self._structure.apart(self.buffers())
 
     second_order = False
     """Set inside ``differentiated_twice``: losses must then detach nothing that depends on a player's weights."""

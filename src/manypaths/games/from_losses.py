@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.evaluation.shadow import twin_modules
 from manypaths.games.base import Game
 from manypaths.games.noise import each_from_here
 from manypaths.games.structure import batch_coupling_layers
-from manypaths.vectors import Point
 
 
 class FromLosses(Game):
-    """``Game.from_losses``.
+    """A game from one function per player: ``losses[name](sample, **players) -> scalar``.
 
     Every loss sees the same noise from torch's global generator, whichever other players are asked with it.
+    ``couples_samples=None`` looks for BatchNorm and dropout in the players.
     """
 
     def __init__(
         self,
         losses: Mapping[str, Callable[..., Tensor]],
         players: Mapping[str, nn.Module],
+        *,
         couples_samples: bool | None = None,
     ):
         if set(losses) != set(players):
@@ -40,10 +40,3 @@ class FromLosses(Game):
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         calls = [partial(self.functions[name], sample, **self.players) for name in players]
         return dict(zip(players, each_from_here(calls, self.device), strict=True))
-
-    def twin(self, point: Point, buffers: Sequence[Tensor]) -> FromLosses:
-        twin = twin_modules(self, point, buffers)
-        players = {name: twin(module) for name, module in self.players.items()}
-        made = FromLosses(self.functions, players, self.couples_samples)
-        made.execution = self.execution
-        return made

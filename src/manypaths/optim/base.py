@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
+from manypaths.games.capabilities import seeds_of
 from manypaths.vectors import Gradients, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
@@ -68,7 +69,7 @@ class Bases(Mapping[str, Optimizer]):
 
     def check(self, game: Game) -> None:
         """Every player has a base, and the base holds all of its parameters."""
-        members = 0 if game.seeds is None else len(game.seeds)
+        members = len(seeds_of(game) or ())
         for name, rate in self.rates.items():
             if rate.shape != (members,):
                 wanted = f"({members},), one per member" if members else "a population: one game has one learning rate"
@@ -100,7 +101,7 @@ class Bases(Mapping[str, Optimizer]):
             for parameter, gradient in zip(parameters, gradients[name], strict=True):
                 parameter.grad = laid_out(gradient, parameter)
             if self.clip is not None:
-                clip = clip_grad_norm_ if game.seeds is None else clip_members_
+                clip = clip_grad_norm_ if seeds_of(game) is None else clip_members_
                 clip(parameters, self.clip)
             before = [p.detach().clone() for p in parameters] if name in self.rates else None
             self[name].step()

@@ -12,6 +12,7 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
+from manypaths.games.capabilities import seeds_of
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.wrapper import Wrapper
 from manypaths.vectors import Gradients, Point, add_, replaced
@@ -71,8 +72,8 @@ class AcceleratedSVRG(Wrapper):
 
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         super().take_snapshot(game, members)
-        if game.seeds is None or members is None:
-            members = torch.ones(len(game.seeds or (0,)), dtype=torch.bool)
+        if seeds_of(game) is None or members is None:
+            members = torch.ones(len(seeds_of(game) or (0,)), dtype=torch.bool)
         begins = members & (self._snapshots % self.stage == 0)
         self._snapshots = self._snapshots + members
         if self.centre is None:

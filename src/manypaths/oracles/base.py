@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
+from manypaths.games.capabilities import Stacked
 from manypaths.sources.base import Source
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients
@@ -48,7 +49,7 @@ class Oracle(ABC):
         summands = getattr(game, "size", None)
         if summands is not None and self.source.size not in (None, summands):
             raise InvalidValue(f"the source has {self.source.size} summands and the game {summands}: expected as many")
-        if game.seeds is not None and not self.serves_populations:
+        if isinstance(game, Stacked) and not self.serves_populations:
             raise InvalidType(f"{type(self).__name__} plays one game at a time: expected it without a Population")
         self.bound = game
         return None

@@ -11,6 +11,7 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.evaluation.side_by_side import SideBySide, marked
 from manypaths.games.base import Game
+from manypaths.games.capabilities import combine, full_gradients
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.sources.base import Source
 from manypaths.sources.sample import Sample
@@ -48,7 +49,7 @@ def full_gradient(
     them in place.
     """
     names, total, samples = game.names(players), 0.0, 0
-    if evaluate is None and not equal and (exact := game.full_gradients(names)) is not None:
+    if evaluate is None and not equal and (exact := full_gradients(game, names)) is not None:
         return exact
     mean: Gradients | None = None
     if evaluate is None:
@@ -73,7 +74,7 @@ def full_gradient(
     for name in names:
         scale_(mean[name], 1.0 / total)
         mean.losses[name] = mean.losses[name] / total
-    return game.combine(mean), samples
+    return combine(game, mean), samples
 
 
 def describe_summands(settled: str, source: Source, batch: int, game: Game) -> str | None:

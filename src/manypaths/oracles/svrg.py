@@ -15,6 +15,7 @@ from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.base import Game
+from manypaths.games.capabilities import Stacked, combine, difference_gradients, partial_gradients
 from manypaths.oracles.base import Oracle, Summands, settle_summands
 from manypaths.oracles.cadence import Cadence, CadenceName
 from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
@@ -129,7 +130,7 @@ class SVRG(Oracle):
         return int(self.cadence.drawn.max())
 
     def bind(self, game: Game) -> str | None:
-        if game is not self.bound and game.seeds is not None:
+        if game is not self.bound and isinstance(game, Stacked):
             if self.when == "helps":
                 raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
             if self.store != "none":
@@ -201,24 +202,24 @@ class SVRG(Oracle):
         if not reduced or snapshot is None:
             return game.gradients(sample, names, moves_buffers=moves_buffers)
         if (row := self._row(sample)) is not None:
-            now = game.partial_gradients(sample, names, moves_buffers=moves_buffers)
+            now = partial_gradients(game, sample, names, moves_buffers=moves_buffers)
             then = self._stored().read(row, reduced)
         else:
             self.count(reduced, len(sample))
-            if reduced == names and (exact := game.difference_gradients(sample, snapshot.point, names)):
+            if reduced == names and (exact := difference_gradients(game, sample, snapshot.point, names)):
                 return self._centred(exact, names)
             now, then = SideBySide.of(game).here_and_there(
                 sample, names, snapshot.point, snapshot.buffers, reduced, moves_buffers=moves_buffers
             )
         for name in reduced:
             add_(now[name], then[name], -1.0)
-        return self._centred(game.combine(now), reduced)
+        return self._centred(combine(game, now), reduced)
 
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
         """F_B(w_S), the same mini-batch at the snapshot."""
         assert self.snapshot is not None
         if (row := self._row(sample)) is not None:
-            return game.combine(self._stored().copied(row, game.names(players)))
+            return combine(game, self._stored().copied(row, game.names(players)))
         with game.at(self.snapshot.point, self.snapshot.buffers, borrow=True):
             return game.gradients(sample, players)
 
@@ -254,11 +255,12 @@ class SVRG(Oracle):
         """One full pass at the current iterate; the source's frozen randomness is drawn anew just before it."""
         if self._settled is None:
             self.bind(game)
-        members = None if game.seeds is None or self.snapshot is None else members
+        members = None if not isinstance(game, Stacked) or self.snapshot is None else members
         source = self.source
         here: Game = game
         if members is not None:
-            here, source = here.subset(members), source.subset(members)
+            assert isinstance(game, Stacked)
+            here, source = game.subset(members), source.subset(members)
         if self.snapshot is not None:
             source.redraw()
         self._forget_parts()

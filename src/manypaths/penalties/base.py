@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths import fields
-from manypaths.evaluation.execution import uncompiled
+from manypaths.eager import uncompiled
 from manypaths.sources.gan_sample import GanSample
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from manypaths import fields
 from manypaths.errors import InvalidType
-from manypaths.games.conditioned import Conditioned
 from manypaths.penalties.base import Penalty
+from manypaths.penalties.conditioned import Conditioned
 from manypaths.penalties.r1 import R1
 from manypaths.randomness import counter_uniform
 from manypaths.sources.gan_sample import GanSample

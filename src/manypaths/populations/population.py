@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic.base import AnalyticGame, joined
 from manypaths.games.base import Game, differentiate
+from manypaths.games.capabilities import ClosedForm, Stacked
 from manypaths.populations.members import check_members
 from manypaths.populations.source import MemberSamples
 from manypaths.sources.sample import Sample
@@ -44,7 +45,7 @@ class Stack(nn.Module):
         return leaves, {n: self.get_buffer(_flat_name(n))[rows] for n in self.buffer_names}
 
 
-class Population(Game):
+class Population(Stacked, ClosedForm):
     """n members of one game, each with weights, samples and coins of its own, advanced together.
 
     Every rule, elementwise optimiser and average works on the stack as it works on one game. Snapshot and restart

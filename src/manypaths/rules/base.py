@@ -12,7 +12,7 @@ from manypaths.errors import InvalidType
 from manypaths.games.base import Game
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
-from manypaths.rules.step import StepInfo
+from manypaths.step import StepInfo
 from manypaths.vectors import Vector
 
 __all__ = ["Remembered", "Rule", "StepInfo", "remembered"]

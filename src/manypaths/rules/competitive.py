@@ -13,6 +13,7 @@ from torch.optim import SGD
 from manypaths import fields
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.base import Game
+from manypaths.games.capabilities import Stacked
 from manypaths.optim.base import Bases
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full import Full
@@ -56,7 +57,7 @@ class CompetitiveGradientDescent(Rule):
     def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
         if len(game.players) != 2:
             raise InvalidValue(f"CompetitiveGradientDescent is for two players: this game has {list(game.players)}")
-        if game.seeds is not None:
+        if isinstance(game, Stacked):
             raise InvalidType("CompetitiveGradientDescent plays one game at a time: expected it without a Population")
         if not isinstance(oracle, (Stochastic, Full)):
             kind = type(oracle).__name__

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from manypaths.eager import uncompiled
 from manypaths.errors import unknown_name
-from manypaths.evaluation.execution import uncompiled
 from manypaths.randomness import generator_for
 from manypaths.training import Training
 

@@ -15,7 +15,6 @@ from manypaths.errors import InvalidType, InvalidValue, LostProcess
 from manypaths.files import write_atomically
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.randomness import seed_for
-from manypaths.rules.step import StepInfo
 from manypaths.run import checkpoint
 from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.export import export_generators, ready
@@ -28,6 +27,7 @@ from manypaths.run.scoring import Scorer
 from manypaths.run.tracking import Tracker, tensorboard
 from manypaths.sources.paired import PairedSource
 from manypaths.sources.pixels import to_uint8
+from manypaths.step import StepInfo
 
 
 class Run:

@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,10 +14,6 @@ from torch import Tensor
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.randomness import generator_for
 from manypaths.sources.sample import Sample
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch.utils.data import DataLoader, Dataset
 
 
 class Source(ABC):
@@ -94,28 +90,8 @@ class Source(ABC):
     def _infinite(self, what: str) -> InvalidType:
         return InvalidType(
             f"{what} needs a finite sum and {type(self).__name__} is infinite: "
-            "use Source.from_dataset(data, latent=...), which pairs data and latents"
+            "use PairedSource.from_dataset(data, latent=...), which pairs data and latents"
         )
-
-    @staticmethod
-    def from_dataset(
-        dataset: Dataset[Any] | Tensor | np.ndarray, *, latent: int, seed: int = 0, **options: Any
-    ) -> Source:
-        """A finite source from a torch ``Dataset`` of images or (image, label) pairs, from one tensor or one array.
-
-        Images are tensors, arrays or pictures; they become one resident tensor. See ``PairedSource`` for the options.
-        """
-        from manypaths.sources.paired import PairedSource, stack_dataset
-
-        real, labels = stack_dataset(dataset)
-        return PairedSource(real, labels, latent=latent, seed=seed, **options)
-
-    @staticmethod
-    def from_loader(loader: DataLoader[Any], *, latent: int, seed: int = 0) -> Source:
-        """An infinite source from any ``DataLoader``; latents are drawn fresh for every batch."""
-        from manypaths.sources.loader import LoaderSource
-
-        return LoaderSource(loader, latent=latent, seed=seed)
 
 
 class FiniteSource(Source):

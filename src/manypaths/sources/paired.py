@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
@@ -73,6 +74,17 @@ class PairedSource(FiniteSource):
         self._order: Tensor | None = None
         self._filled = -1
         self._fill()
+
+    @classmethod
+    def from_dataset(
+        cls, dataset: Dataset[Any] | Tensor | np.ndarray, *, latent: int, seed: int = 0, **options: Any
+    ) -> PairedSource:
+        """From a torch ``Dataset`` of images or (image, label) pairs, from one tensor or one array.
+
+        Images are tensors, arrays or pictures; they become one resident tensor. ``options`` are this class's others.
+        """
+        real, labels = stack_dataset(dataset)
+        return cls(real, labels, latent=latent, seed=seed, **options)
 
     def sample(self, n: int) -> GanSample:
         index = self.indices(n)

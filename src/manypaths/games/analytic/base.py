@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType
 from manypaths.games.analytic.constants import Constants
-from manypaths.games.base import Game
+from manypaths.games.capabilities import ClosedForm
 from manypaths.sources.base import Index
 from manypaths.vectors import Gradients, Point
 
@@ -23,7 +23,7 @@ class Coordinates(nn.Module):
         self.weight = nn.Parameter(start.detach().clone())
 
 
-class AnalyticGame(Game):
+class AnalyticGame(ClosedForm):
     """A finite sum F = 1/n sum_i F_i over plain vectors, in closed form and for many members at once.
 
     w is (..., D): the joint vector, the players' parts in order, of any number of members (the leading dimensions).

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.rules.step import StepInfo
+from manypaths.step import StepInfo
 from manypaths.vectors import Point, clone, lerp_
 
 

@@ -194,7 +194,7 @@ class _Members:
 
 
 def _training(population: Population, method: Method) -> Training:
-    source = PopulationSource.of(lambda seed: IndexSource(N, seed=seed), population.seeds or ())
+    source = PopulationSource.of(lambda seed: IndexSource(N, seed=seed), population.seeds)
     oracle = SVRG(source, batch=1, refresh="svre") if method.variance_reduced else Stochastic(source, batch=1)
     rule = Alternating(("x", "y")) if method.alternating else Extragradient()
     bases = {name: method.base(population.parameters(name), lr=STEP_SIZE) for name in population.players}
