@@ -30,7 +30,7 @@ bench: .venv/.stamp ## time everything against its rivals: benchmarks/results.js
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@$(BIN)/python benchmarks/table.py
 
-BENCHMARKS ?= steps overhead optimisers population lanes peak memory foreign processes
+BENCHMARKS ?= steps overhead optimisers population concurrent evaluations peak memory foreign processes
 
 lint: .venv/.stamp ## style
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ types: .venv/.stamp ## static types
 
 check: lint types test ## all that CI runs
 
-format: .venv/.stamp ## rewrite the code in the house style
+format: .venv/.stamp ## rewrite the code in the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

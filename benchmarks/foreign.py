@@ -21,13 +21,13 @@ from manypaths.run.memory import keep_freed_memory
 def main(rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 9) -> None:
     keep_freed_memory()
     theirs = scheme(DCGAN, Restated, reduced=True)
-    ours, alone = DCGAN.training(reduced=True), DCGAN.training(reduced=True, lanes="off")
+    ours, alone = DCGAN.training(reduced=True), DCGAN.training(reduced=True, concurrent="off")
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         name = "DCGAN-28: SVRE iteration, portable, one foreign busy core"
         results = [
             compare(f"{name}, against the restated scheme", ours.step, theirs.step, rounds=rounds),
-            compare(f"{name}, against one lane", ours.step, alone.step, rounds=rounds),
+            compare(f"{name}, against one evaluation", ours.step, alone.step, rounds=rounds),
         ]
     finally:
         busy.kill()

@@ -8,23 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manypaths import (
-    SVRG,
-    Adversarial,
-    DcganCritic,
-    DcganGenerator,
-    Extragradient,
-    Hinge,
-    MlpCritic,
-    MlpGenerator,
-    NonSaturating,
-    PairedSource,
-    SaganCritic,
-    SaganGenerator,
-    Stochastic,
-    Training,
-)
+from manypaths import SVRG, Adversarial, Extragradient, Hinge, NonSaturating, PairedSource, Stochastic, Training
 from manypaths.evaluation.execution import Execution
+from manypaths.models import DcganCritic, DcganGenerator, MlpCritic, MlpGenerator, SaganCritic, SaganGenerator
 from manypaths.objectives.base import Objective
 from manypaths.randomness import generator_for
 
@@ -61,9 +47,9 @@ class Subject:
         game, data = self.game(**execution), self.source(batches)
         oracle: Any = Stochastic(data, batch=self.batch)
         if reduced:
-            oracle = SVRG(data, batch=self.batch, refresh="fixed", every=1e12, store=store, budget=16.0)
-        bases = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
-        made = Training(game, oracle, Extragradient(), bases)
+            oracle = SVRG(data, batch=self.batch, schedule="fixed", every=1e12, store=store, budget=16.0)
+        optimizers = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
+        made = Training(game, oracle, Extragradient(), optimizers)
         made.step()
         return made
 

@@ -34,8 +34,8 @@ def ours(**options: Any) -> Training:
     game = DCGAN.game()
     Stub.of(game)
     game.kept = {name: gradients(game.parameters(name)) for name in game.players}
-    bases = {name: torch.optim.Adam(game.parameters(name), lr=LR, betas=BETAS, **options) for name in game.players}
-    return Training(game, Stochastic(DCGAN.source(), batch=DCGAN.batch), Extragradient(), bases)
+    optimizers = {name: torch.optim.Adam(game.parameters(name), lr=LR, betas=BETAS, **options) for name in game.players}
+    return Training(game, Stochastic(DCGAN.source(), batch=DCGAN.batch), Extragradient(), optimizers)
 
 
 class Raw:

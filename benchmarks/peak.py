@@ -18,8 +18,9 @@ from harness import Result, command, record, spread
 from nets import DCGAN, SAGAN
 from torch.utils.flop_counter import FlopCounterMode
 
-from manypaths import Adversarial, GanSample
+from manypaths import Adversarial
 from manypaths.run.memory import keep_freed_memory
+from manypaths.sources import GanSample
 
 
 def flops(function: Callable[[], object]) -> int:

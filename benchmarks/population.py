@@ -19,17 +19,16 @@ from harness import compare, record
 
 from manypaths import (
     Adversarial,
-    Bases,
-    MlpCritic,
-    MlpGenerator,
     NonSaturating,
+    Optimizers,
     PairedSource,
     Population,
-    PopulationSource,
     Simultaneous,
     Stochastic,
     Training,
 )
+from manypaths.models import MlpCritic, MlpGenerator
+from manypaths.populations import PopulationSource
 from manypaths.randomness import generator_for
 from manypaths.run.memory import keep_freed_memory
 
@@ -50,8 +49,8 @@ def data(seed: int) -> PairedSource:
 
 
 def training(game: Adversarial | Population, source: PairedSource | PopulationSource) -> Training:
-    bases = Bases({n: torch.optim.Adam(game.parameters(n), lr=1e-3, fused=True) for n in game.players})
-    return Training(game, Stochastic(source, batch=64), Simultaneous(), bases)
+    optimizers = Optimizers({n: torch.optim.Adam(game.parameters(n), lr=1e-3, fused=True) for n in game.players})
+    return Training(game, Stochastic(source, batch=64), Simultaneous(), optimizers)
 
 
 def main(

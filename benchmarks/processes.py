@@ -18,7 +18,8 @@ import typer
 from harness import Result, command, milliseconds, record, spread
 from nets import DCGAN
 
-from manypaths import SVRG, Distributed, Extragradient, Stochastic, Training
+from manypaths import SVRG, Extragradient, Stochastic, Training
+from manypaths.distributed import Distributed
 from manypaths.run.memory import keep_freed_memory
 
 PORT = 29617
@@ -28,9 +29,9 @@ def training(game: Any, *, reduced: bool) -> Training:
     data = DCGAN.source()
     oracle: Any = Stochastic(data, batch=DCGAN.batch)
     if reduced:
-        oracle = SVRG(data, batch=DCGAN.batch, refresh="fixed", every=1e12)
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=1e-4) for name in game.players}
-    made = Training(game, oracle, Extragradient(), bases)
+        oracle = SVRG(data, batch=DCGAN.batch, schedule="fixed", every=1e12)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=1e-4) for name in game.players}
+    made = Training(game, oracle, Extragradient(), optimizers)
     made.step()
     return made
 

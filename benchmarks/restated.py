@@ -85,7 +85,7 @@ class Restated:
                     parameter.copy_(parameter - self.lr * step)
 
 
-class Twin(Restated):
+class Shadow(Restated):
     """As many forward passes, no gradient that nobody uses."""
 
     def critic_gradients(self, generator: nn.Module, critic: nn.Module, real: Tensor, latent: Tensor) -> Tensors:

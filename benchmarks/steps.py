@@ -4,7 +4,7 @@
 
 DCGAN-28 with BatchNorm and batch 50, SAGAN-type networks at 32 pixels with batch 64; plain steps, and no snapshot is
 taken while an iteration is timed. Part of each ratio to the restated scheme is that the players share one forward pass
-(the joint form of the paper's pseudo-code): the twin has as many forward passes as the scheme and wastes nothing.
+(the joint form of the paper's pseudo-code): the copy has as many forward passes as the scheme and wastes nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 import typer
 from harness import Result, compare, record
 from nets import DCGAN, LR, SAGAN, Subject
-from restated import Restated, Twin, floor
+from restated import Restated, Shadow, floor
 
-from manypaths.oracles.full import full_gradient
+from manypaths.oracles.full_batch import full_gradient
 from manypaths.run.memory import keep_freed_memory
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -66,8 +66,8 @@ def iterations(subject: Subject, rounds: int, ways: list[str]) -> list[Result]:
                 results.append(compare(f"{title}, against the restated scheme", ours.step, theirs.step, rounds=rounds))
         plain = subject.training(reduced=reduced)
         title = f"{subject.name}: {name} iteration, portable"
-        twin = scheme(subject, Twin, reduced=reduced)
-        results.append(compare(f"{title}, against as many forward passes", plain.step, twin.step, rounds=rounds))
+        shadow = scheme(subject, Shadow, reduced=reduced)
+        results.append(compare(f"{title}, against as many forward passes", plain.step, shadow.step, rounds=rounds))
         raw = evaluations(subject, times)
         results.append(compare(f"{title}, against the floor", plain.step, raw, rounds=rounds))
     stored, eg = subject.training(reduced=True, store="game"), subject.training(reduced=False)

@@ -9,19 +9,9 @@ import math
 
 import torch
 
-from manypaths import (
-    R1,
-    SVRG,
-    Adversarial,
-    Extragradient,
-    MlpCritic,
-    MlpGenerator,
-    NonSaturating,
-    PairedSource,
-    Training,
-    Uniform,
-    gradient_noise,
-)
+from manypaths import R1, SVRG, Adversarial, Extragradient, NonSaturating, PairedSource, Training, UniformAverage
+from manypaths.metrics import gradient_noise
+from manypaths.models import MlpCritic, MlpGenerator
 
 torch.manual_seed(0)
 angles = torch.randint(8, (2048,)) * math.pi / 4
@@ -36,10 +26,10 @@ game = Adversarial(
 source = PairedSource.from_dataset(points, latent=8)  # pairs data and latents: a finite sum
 training = Training(
     game,
-    SVRG(source, batch=64, refresh="geometric"),
+    SVRG(source, batch=64, schedule="geometric"),
     Extragradient(),
     {name: torch.optim.Adam(game.parameters(name), lr=1e-3, betas=(0.5, 0.9)) for name in game.players},
-    averages=Uniform(restart=0.1),
+    averages=UniformAverage(restart=0.1),
 )
 
 for step in range(1, 1501):

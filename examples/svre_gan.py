@@ -42,8 +42,8 @@ generator_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0
 critic_optimizer = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.5, 0.9))
 
 game = Adversarial(generator, critic, objective=NonSaturating())
-bases = {"generator": generator_optimizer, "critic": critic_optimizer}
-training = Training(game, oracle, Extragradient(), bases)
+optimizers = {"generator": generator_optimizer, "critic": critic_optimizer}
+training = Training(game, oracle, Extragradient(), optimizers)
 for epoch in range(EPOCHS):
     for _ in range(oracle.n_batches):
         losses = training.step().losses

@@ -8,18 +8,10 @@ trains the 8x8 DCGAN on scikit-learn's digits with SVRE, with and without BatchN
 
 import torch
 
-from manypaths import (
-    SVRG,
-    Adversarial,
-    DcganCritic,
-    DcganGenerator,
-    Extragradient,
-    NonSaturating,
-    PairedSource,
-    Training,
-    gradient_noise,
-)
+from manypaths import SVRG, Adversarial, Extragradient, NonSaturating, PairedSource, Training
 from manypaths.data.digits import Digits
+from manypaths.metrics import gradient_noise
+from manypaths.models import DcganCritic, DcganGenerator
 
 BATCH, LR, DRAWS = 50, 1e-2, 16
 
@@ -33,9 +25,9 @@ def measure(norm: str) -> None:
         DcganCritic(size=8, width=32, norm=norm),
         objective=NonSaturating(),
     )
-    oracle = SVRG(source, batch=BATCH, refresh="fixed", every=10**9)
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
-    training = Training(game, oracle, Extragradient(), bases)
+    oracle = SVRG(source, batch=BATCH, schedule="fixed", every=10**9)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
+    training = Training(game, oracle, Extragradient(), optimizers)
     for _ in range(30):  # away from the initial point, where everything is easy
         training.step()
     print(

@@ -30,15 +30,15 @@ def _seeded():
 
 
 @pytest.fixture
-def two_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads, and lanes for networks of any size."""
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, and concurrent evaluations for networks of any size."""
     monkeypatch.setattr(side_by_side, "WORTH", 0)
     torch.set_num_threads(2)
 
 
 @pytest.fixture
 def finite_sum() -> tuple[Quadratic, IndexSource]:
-    """Fifty summands with curvature and interaction, and offsets; the solution is unique."""
+    """Fifty component functions with curvature and interaction, and offsets; the solution is unique."""
     n, d = 50, 3
     generator = torch.Generator().manual_seed(1)
     noise = 0.1 * torch.randn(n, 2 * d, 2 * d, generator=generator, dtype=torch.float64)

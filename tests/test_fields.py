@@ -9,10 +9,10 @@ import pytest
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.penalties.dragan import Dragan
 from manypaths.recipes.digits import adam, svre
 from manypaths.run.recipe import Recipe
+from manypaths.specs import Spec
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_with_replaces_values_parts_and_lists() -> None:
             "game.objective": "minimax",
             "rule.moments": "rewind",
             "averages": "none",
-            "bases.critic": "adam",
-            "bases.critic.betas": "0.5,0.9",
+            "optimizers.critic": "adam",
+            "optimizers.critic.betas": "0.5,0.9",
             "seed": 3,
         }
     )
@@ -92,7 +92,7 @@ def test_with_replaces_values_parts_and_lists() -> None:
     assert plain["game"]["objective"] == {"name": "minimax"}
     assert plain["rule"]["moments"] == "rewind"
     assert plain["averages"] == {}
-    assert plain["bases"]["critic"]["betas"] == [0.5, 0.9]
+    assert plain["optimizers"]["critic"]["betas"] == [0.5, 0.9]
     assert svre().to_plain()["oracle"]["batch"] == 32, "the original is untouched"
 
 
@@ -105,7 +105,7 @@ def test_with_replaces_values_parts_and_lists() -> None:
         ("oracle.batch", "many", "oracle.batch is 'many': expected int"),
         ("game.objective", "minmax", "unknown objective 'minmax': did you mean 'minimax'?"),
         ("rule", "extragradent", "unknown rule 'extragradent': did you mean 'extragradient'?"),
-        ("bases.discriminator.lr", "1", "unknown entry of bases: 'discriminator'"),
+        ("optimizers.discriminator.lr", "1", "unknown entry of optimizers: 'discriminator'"),
         ("steps.x", "1", "steps has no settings of its own"),
         ("game.generator", "digits", "unknown model 'digits'"),
     ],
@@ -118,9 +118,9 @@ def test_wrong_settings_are_said_in_one_line(path, value, message) -> None:
 
 def test_a_part_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(InvalidType, match="expected a Rule"):
-        svre().with_({"rule": Part(SVRG)})
+        svre().with_({"rule": Spec(SVRG)})
 
 
 def test_a_negative_learning_rate_is_refused_before_anything_is_built() -> None:
-    with pytest.raises(InvalidValue, match=r"bases.critic: Invalid learning rate: -1"):
-        svre().with_({"bases.critic.lr": "-1"}).check()
+    with pytest.raises(InvalidValue, match=r"optimizers.critic: Invalid learning rate: -1"):
+        svre().with_({"optimizers.critic.lr": "-1"}).check()

@@ -11,7 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "src" / "manypaths"
 FILES = sorted(p for p in ROOT.rglob("*.py"))
 
-GROUND = ["errors", "registry", "fields", "parts", "randomness", "files", "vectors", "step", "eager", "_exports"]
+GROUND = [
+    "errors",
+    "former_names",
+    "registry",
+    "fields",
+    "specs",
+    "randomness",
+    "files",
+    "vectors",
+    "step",
+    "eager",
+    "_exports",
+]
 PIECES = [*GROUND, "sources", "objectives", "penalties", "models", "data"]
 GAMES = [*GROUND, "sources", "objectives", "penalties", "games"]
 ASKED = [*GAMES, "evaluation", "oracles"]
@@ -130,7 +142,7 @@ CORE = [p for p in FILES if package(p) in CORE_PACKAGES]
 @pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_core_moves_weights_in_place(path: Path) -> None:
     found = re.findall(r"(?<!utils)\.data\b|deepcopy|nan_to_num", path.read_text())
-    if path.name == "vectors.py":  # ``give_back``, for the time of an evaluation elsewhere
+    if path.name == "vectors.py":  # ``swap_back``, for the time of an evaluation elsewhere
         found.remove(".data")
     assert not found, f"banned in the core: {found}"
 

@@ -23,11 +23,11 @@ def test_every_recipe_is_checked_and_survives_plain_data(name) -> None:
 def test_papers_settings_of_mnist() -> None:
     svre, se_a = (RECIPES[name]().to_plain() for name in ("mnist-svre", "mnist-se-a"))
     assert svre["oracle"]["batch"] == 50
-    assert svre["oracle"]["refresh"] == "svre"
-    assert svre["bases"]["critic"]["name"] == "sgd"
-    assert svre["bases"]["critic"]["lr"] == 1e-2
+    assert svre["oracle"]["schedule"] == "svre"
+    assert svre["optimizers"]["critic"]["name"] == "sgd"
+    assert svre["optimizers"]["critic"]["lr"] == 1e-2
     assert svre["averages"]["uniform"]["restart"] == 0.1
-    assert se_a["bases"]["generator"]["lr"] == 1e-4
+    assert se_a["optimizers"]["generator"]["lr"] == 1e-4
     assert svre["source"]["pixels"] == "unit"
 
 
@@ -68,7 +68,7 @@ def test_the_published_form_is_the_authors_code_and_says_what_it_mixes(tmp_path)
     small = {"data": "digits", "game.generator.size": 8, "game.critic.size": 8, "game.generator.width": 4}
     recipe = RECIPES["mnist-svre-published"]().with_({**small, "game.critic.width": 4, "steps": 2, "net": None})
     plain = recipe.to_plain()
-    assert (plain["oracle"]["summands"], plain["oracle"]["chunk"], plain["evaluate_mode"]) == ("mixed", 500, "train")
+    assert (plain["oracle"]["components"], plain["oracle"]["chunk"], plain["evaluate_mode"]) == ("mixed", 500, "train")
     training = recipe.build()
     assert training.notes[0] == "the full pass is in batches of 500, the estimate is of batches of 50"
     training.step()

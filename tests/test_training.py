@@ -12,8 +12,8 @@ from manypaths import training as training_module
 from manypaths.games.adversarial import Adversarial
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.optim.base import Bases
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.svrg import SVRG
 from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
@@ -54,17 +54,17 @@ def gan(seed: int) -> Adversarial:
         return Adversarial(nn.Linear(4, 3), critic, objective=NonSaturating())
 
 
-def adam(game: Any) -> Bases:
-    return Bases({name: torch.optim.Adam(game.parameters(name)) for name in game.players})
+def adam(game: Any) -> Optimizers:
+    return Optimizers({name: torch.optim.Adam(game.parameters(name)) for name in game.players})
 
 
 def started(steps: int) -> Training:
     """Members that restart and take snapshots at different steps, so that they differ in counts and bills."""
     game = Population.of(gan, 3)
     source = PopulationSource.of(lambda seed: PairedSource(REAL, latent=4, order="shuffled", seed=seed), 3)
-    oracle = SVRG(source, batch=8, refresh="loopless", every=3)
+    oracle = SVRG(source, batch=8, schedule="loopless", every=3)
     rule = Extragradient(moments="separate")
-    training = Training(game, oracle, rule, adam(game), averages=Uniform(restart=0.5))
+    training = Training(game, oracle, rule, adam(game), averages=UniformAverage(restart=0.5))
     for _ in range(steps):
         training.step()
     return training
@@ -75,7 +75,7 @@ def test_indices_counts_and_bills_stay_on_the_cpu(monkeypatch) -> None:
     monkeypatch.setattr(training_module, "_on", sent)
     resumed.load_state_dict(first.state_dict())
     state = resumed.state_dict()
-    kept = [state["source"], state["bases"], state["coins"], state["averages"]["uniform"]["count"]]
+    kept = [state["source"], state["optimizers"], state["coins"], state["averages"]["uniform"]["count"]]
     kept += [state["oracle"][key] for key in ("evaluations", "cadence", "coins")]
     assert all(any(True for _ in tensors(part)) for part in kept), "no part is checked for nothing"
     assert {type(t) for t in tensors(kept)} == {Tensor}
@@ -95,9 +95,9 @@ def test_moments_follow_the_weights_and_adams_count_does_not() -> None:
     training.step()
     for module in there.players.values():
         module.to("meta")
-    bases = adam(there)
-    bases.load_state_dict(training.bases.state_dict())
-    for states in (*(bases[name].state for name in bases), *bases._extrapolation.values()):
+    optimizers = adam(there)
+    optimizers.load_state_dict(training.optimizers.state_dict())
+    for states in (*(optimizers[name].state for name in optimizers), *optimizers._extrapolation.values()):
         assert states
         for entry in states.values():
             places = {key: value.device.type for key, value in entry.items()}
@@ -108,13 +108,13 @@ def test_a_bill_that_was_handed_out_stays_as_it_is() -> None:
     training = started(15)
     oracle, game = training.oracle, training.game
     state = oracle.state_dict()
-    spent = {name: bill.tolist() for name, bill in state["evaluations"].items()}
+    spent = {name: counts.tolist() for name, counts in state["evaluations"].items()}
     assert len(set(spent["critic"])) > 1
     resumed = started(0)
     resumed.oracle.load_state_dict(state)
     for each in (oracle, resumed.oracle):
         each.count(game.players, 1)
         assert each.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]]
-    assert {name: bill.tolist() for name, bill in state["evaluations"].items()} == spent
+    assert {name: counts.tolist() for name, counts in state["evaluations"].items()} == spent
     gradient_noise(game, oracle, draws=2)
     assert oracle.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]], "measured off the bill"

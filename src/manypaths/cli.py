@@ -86,7 +86,7 @@ def run(
     grids and checkpoints; Ctrl-C saves and says how to go on, and a resumed run equals the uninterrupted one bit for
     bit.
 
-    Settings are paths into the recipe that `--show` prints: `--set bases.generator.lr=1e-3`,
+    Settings are paths into the recipe that `--show` prints: `--set optimizers.generator.lr=1e-3`,
     `--set game.objective=minimax`, `--set game.penalties=r1,dragan`, `--set rule.moments=rewind`. How it is computed
     is a setting too: `--set device=cuda` (what it chooses for you is printed), `--set execution.precision=bfloat16`,
     `--set execution.compile=true`.
@@ -170,7 +170,7 @@ def study(
         os.environ["MANYPATHS_DATA"] = str(data_dir)
     from rich.console import Console
 
-    from manypaths.experiments.engine import conduct, require_extra
+    from manypaths.experiments.engine import require_extra, run_study
     from manypaths.experiments.outputs import show_verdicts
 
     require_extra()
@@ -187,7 +187,7 @@ def study(
             raise InvalidValue(f"{path} holds no study yet: run it first, or choose another --out")
         show_status(plan, store, console) if status else show_plan(plan, store, console, jobs=jobs)
         return
-    found = conduct(plan, path, executor=ProcessPool(jobs))
+    found = run_study(plan, path, executor=ProcessPool(jobs))
     typer.echo(f"{found.state}: {found.finished} of {found.total} cells; directory: {path}")
     if found.state == "interrupted":
         typer.echo(f"go on with: {shlex.join(['manypaths', *sys.argv[1:]])}")

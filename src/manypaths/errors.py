@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from manypaths.former_names import current
+
 
 class InputError(Exception):
     """Something outside the library is wrong; the message alone tells the user what to do.
@@ -33,6 +35,8 @@ class LostProcess(InputError, RuntimeError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InvalidValue:
     """The error for a name that no table holds, with the nearest name or, failing that, all of them."""
     known = sorted(known)
+    if now := current(name, known):
+        return InvalidValue(f"unknown {kind} {name!r}: it is called {now!r} now")
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "expected one of " + ", ".join(known)
     return InvalidValue(f"unknown {kind} {name!r}: {hint}")

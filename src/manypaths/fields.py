@@ -36,7 +36,7 @@ class Bound:
 
 
 class Unbuilt:
-    """Stands where a ``target`` is expected until it is built (see ``parts.Part``)."""
+    """Stands where a ``target`` is expected until it is built (see ``specs.Spec``)."""
 
     target: Any
 

@@ -1,4 +1,4 @@
-"""Randomness is explicit: named generators for streams, counters for what belongs to one summand."""
+"""Randomness is explicit: named generators for streams, counters for what belongs to one component function."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _shift_right(bits: Tensor, by: int) -> Tensor:
 
 
 def counter_uniform(seeds: Tensor, shape: tuple[int, ...], stream: str, *, dtype: torch.dtype | None = None) -> Tensor:
-    """U[0, 1) numbers that are a pure function of each summand's seed.
+    """U[0, 1) numbers that are a pure function of each component function's seed.
 
     ``seeds`` is int64 of shape (N,); the result is (N, *shape). Row i depends on ``seeds[i]`` and the name of the
-    ``stream`` alone, so the same summand sees the same numbers at two points, in any batch and on any device:
-    what variance reduction needs of every random number in a loss.
+    ``stream`` alone, so the same component function sees the same numbers at two points, in any batch and on any
+    device: what variance reduction needs of every random number in a loss.
     """
     count = math.prod(shape)
     start = seeds.reshape(-1, 1) ^ seed_for(0, stream)

@@ -16,10 +16,10 @@ class StepInfo:
 
     Attributes:
         losses: each moved player's loss at the point where its (last) move of the step began.
-        jumped: the iterate was moved by something else than a step of the bases (a restart, a sync).
-        half: the half-iterate, where the rule has one and was asked to keep it.
+        jumped: the iterate was moved by something else than a step of the optimizers (a restart, a sync).
+        half: the extrapolated point, where the rule has one and was asked to keep it.
     """
 
     losses: Mapping[str, Tensor]
     jumped: bool = False
-    half: Point | None = None
+    extrapolated: Point | None = None

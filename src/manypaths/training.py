@@ -14,7 +14,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
 from manypaths.optim.averaging.base import Average
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.populations.population import Population
 from manypaths.randomness import Coins
@@ -24,13 +24,13 @@ from manypaths.vectors import squared_norm
 
 
 class Training:
-    """A game, an oracle, a rule and the bases, advanced together in the one right order.
+    """A game, an oracle, a rule and the optimizers, advanced together in the one right order.
 
     Args:
         game: what is played.
         oracle: how gradients are estimated.
         rule: where and how often it is asked.
-        bases: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
+        optimizers: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
         averages: running averages by name, or a single one.
         seed: of the restart coin.
 
@@ -44,7 +44,7 @@ class Training:
         game: Game,
         oracle: Oracle,
         rule: Rule,
-        bases: Bases | Mapping[str, torch.optim.Optimizer],
+        optimizers: Optimizers | Mapping[str, torch.optim.Optimizer],
         *,
         averages: Mapping[str, Average] | Average | None = None,
         seed: int = 0,
@@ -53,14 +53,14 @@ class Training:
             if not isinstance(value, kind):
                 raise InvalidType(f"{value!r}: expected a {kind.__name__}")
         self.game, self.oracle, self.rule = game, oracle, rule
-        self.bases = bases if isinstance(bases, Bases) else Bases(bases)
-        self.bases.check(game)
+        self.optimizers = optimizers if isinstance(optimizers, Optimizers) else Optimizers(optimizers)
+        self.optimizers.check(game)
         self.averages = _named(averages)
         for name, average in self.averages.items():
-            if average.of == "half" and not rule.keeps_half():
+            if average.of == "extrapolated" and not rule.keeps_extrapolated():
                 raise InvalidType(
-                    f"the average {name!r} wants half-iterates and {type(rule).__name__} does not announce them: "
-                    "use Extragradient(keep_half=True)"
+                    f"the average {name!r} wants extrapolated points and {type(rule).__name__} does not announce them: "
+                    "use Extragradient(keep_extrapolated=True)"
                 )
             if average.restart > 0 and average.restart_at == "snapshot" and not oracle.takes_snapshots:
                 raise InvalidType(
@@ -69,7 +69,7 @@ class Training:
                 )
         self._restarts = [average for average in self.averages.values() if average.restart > 0]
         note = oracle.bind(game)
-        rule.check(game, oracle, self.bases)
+        rule.check(game, oracle, self.optimizers)
         self.notes = [note] if note else []
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
@@ -84,7 +84,7 @@ class Training:
             return self._step()
 
     def _step(self) -> StepInfo:
-        info = self.rule.step(self.game, self.oracle, self.bases)
+        info = self.rule.step(self.game, self.oracle, self.optimizers)
         for average in self.averages.values():
             average.update(self.game, info)
         if info.jumped:
@@ -97,7 +97,7 @@ class Training:
                 self.oracle.jumped(self.game, between)
         if due.any():
             self.oracle.take_snapshot(self.game, due)
-        self.bases.end_step()
+        self.optimizers.end_step()
         self.steps += 1
         return info
 
@@ -120,7 +120,7 @@ class Training:
                 jumped |= chosen
         return jumped
 
-    def trouble(self, info: StepInfo) -> str | None:
+    def non_finite(self, info: StepInfo) -> str | None:
         """The first non-finite loss or weight, with its player; ``None`` while all is finite.
 
         In a population only when no member is left (``Population.finite`` tells which are).
@@ -144,21 +144,21 @@ class Training:
             "oracle": self.oracle.state_dict(),
             "source": self.oracle.source.state_dict(),
             "rule": self.rule.state_dict(),
-            "bases": self.bases.state_dict(),
+            "optimizers": self.optimizers.state_dict(),
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
             "coins": self._coins.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         device = self.game.device  # of all but the source's and torch's own: indices, Adam's counts stay where they are
-        state = {key: value if key in ("source", "bases") else _on(device, value) for key, value in state.items()}
+        state = {key: value if key in ("source", "optimizers") else _on(device, value) for key, value in state.items()}
         self.game.load_state_dict(state["game"])
         if "execution" in state:  # checkpoints of before have none
             self.game.execution.load_state_dict(state["execution"])
         self.oracle.source.load_state_dict(state["source"])
         self.oracle.load_state_dict(state["oracle"])
         self.rule.load_state_dict(state["rule"])
-        self.bases.load_state_dict(state["bases"])
+        self.optimizers.load_state_dict(state["optimizers"])
         if set(state["averages"]) != set(self.averages):
             raise InvalidValue(f"saved averages are {sorted(state['averages'])}: expected {sorted(self.averages)}")
         for name, average in self.averages.items():

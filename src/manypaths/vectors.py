@@ -104,8 +104,8 @@ def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
 
 
 @torch.no_grad()
-def lend(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
-    """Let parameters have a point's storage, without a copy; returns what they had, for ``give_back``.
+def swap_parameters(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
+    """Let parameters have a point's storage, without a copy; returns what they had, for ``swap_back``.
 
     A tensor of another shape, dtype, device or memory order is copied into one of the parameter's kind.
     """
@@ -117,11 +117,11 @@ def lend(parameters: Point, point: Point) -> dict[str, list[Tensor]]:
         ]
         for name in point
     }
-    give_back(parameters, given)  # nothing is moved before everything fits
+    swap_back(parameters, given)  # nothing is moved before everything fits
     return had
 
 
-def give_back(parameters: Point, had: Point) -> None:
+def swap_back(parameters: Point, had: Point) -> None:
     """Let parameters have the storage of tensors that are of their kind."""
     for name, tensors in had.items():
         for parameter, tensor in zip(parameters[name], tensors, strict=True):

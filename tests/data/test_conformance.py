@@ -9,7 +9,7 @@ import torch
 from manypaths.data import DATA_SETS
 from manypaths.data.base import Data
 from manypaths.errors import InputError, InvalidValue
-from manypaths.parts import Part
+from manypaths.specs import Spec
 
 HELD = {"held_out": 9}
 OWN = {"celeba", "ring", "image-folder", "array", "torch-dataset"}
@@ -127,9 +127,9 @@ def test_files_that_are_missing_are_named_with_their_place(made, monkeypatch, tm
 
 def test_a_data_set_survives_plain_data(made) -> None:
     from manypaths.data.base import DataSet
-    from manypaths.parts import part_from_plain
+    from manypaths.specs import part_from_plain
 
     name, make = made
     settings = {k: getattr(make(), k) for k in tiny_files.SETTINGS.get(name, {})}
-    part = Part(DATA_SETS[name], **settings)
+    part = Spec(DATA_SETS[name], **settings)
     assert part_from_plain(part.to_plain(), DataSet, "data").build() == make()

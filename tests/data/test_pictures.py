@@ -110,11 +110,11 @@ def test_mistakes_are_one_line_and_nothing_is_left(folder, home, spoil, settings
 
 
 def test_a_conditional_recipe_without_labels_leaves_nothing_behind(folder, home) -> None:
-    from manypaths.parts import Part
     from manypaths.recipes import RECIPES
     from manypaths.run.loop import Run
+    from manypaths.specs import Spec
 
-    data = Part(ImageFolder, path=str(folder), size=8, mode="grey")
+    data = Spec(ImageFolder, path=str(folder), size=8, mode="grey")
     recipe = RECIPES["digits-adam"]().with_({"data": data, "game.conditional": True, "oracle.batch": 4})
     with pytest.raises(InvalidValue, match="this game is conditional and its source has no labels"):
         Run(recipe, home / "run")

@@ -21,7 +21,7 @@ GAMES = {
     "bilinear": lambda: Bilinear.with_spectrum(5, [1.0, 0.5, 0.1]),
     "coordinatewise": lambda: Coordinatewise(6),
     "coordinatewise without noise": lambda: Coordinatewise(6, noise=False),
-    "minimisation twin": lambda: Coordinatewise(6, rotation=0.0),
+    "minimisation shadow copy": lambda: Coordinatewise(6, rotation=0.0),
     "in between": lambda: Coordinatewise(6, rotation=0.3),
     "potential": lambda: Quadratic.monotone(7, 4, family="potential", L=30.0),
     "mixed": lambda: Quadratic.monotone(7, 5, L=30.0),

@@ -1,4 +1,4 @@
-"""Structured and general bilinear games, and the noise experiment with its minimisation twin."""
+"""Structured and general bilinear games, and the noise experiment with its minimisation shadow copy."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def extragradient_factor(game: Coordinatewise, lr: float) -> float:
 def test_the_same_noise_expands_the_game_and_contracts_the_minimisation(n, lr) -> None:
     bilinear = extragradient_factor(Coordinatewise(n, noise=False), lr)
     assert bilinear - 1 == pytest.approx((1 / n) * (1 - 1 / n) * lr**2 - (lr**2 - lr**4) / n**2, abs=1e-13)
-    twin = extragradient_factor(Coordinatewise(n, noise=False, rotation=0.0), lr)
-    assert twin - 1 == pytest.approx(-2 * lr / n * (1 - lr / n) + lr**2 / n * (1 - 2 * lr / n + lr**2 / n), abs=1e-13)
-    assert twin < 1 < bilinear
+    shadow = extragradient_factor(Coordinatewise(n, noise=False, rotation=0.0), lr)
+    assert shadow - 1 == pytest.approx(-2 * lr / n * (1 - lr / n) + lr**2 / n * (1 - 2 * lr / n + lr**2 / n), abs=1e-13)
+    assert shadow < 1 < bilinear
 
 
 def test_the_spectrum_of_a_bilinear_game_is_the_chosen_one() -> None:

@@ -17,12 +17,12 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.structure import batch_coupling_layers
 from manypaths.models import MODELS
 from manypaths.objectives import OBJECTIVES
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles import ORACLES
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
@@ -41,7 +41,7 @@ SIZE, BATCH = 4, 2
 CHAINS: dict[str, Callable[[PairedSource], Oracle]] = {
     "stochastic": lambda source: Stochastic(source, batch=BATCH),
     "svrg": lambda source: SVRG(source, batch=BATCH),
-    "full": lambda source: Full(source, batch=SIZE),
+    "full-batch": lambda source: FullBatch(source, batch=SIZE),
     "saga": lambda source: SAGA(source, batch=BATCH),
     "importance": lambda source: Importance(Stochastic(source, batch=BATCH), (1.0, 2.0)),
     "accelerated-svrg": lambda source: AcceleratedSVRG(SVRG(source, batch=BATCH, every=1), tau=0.1),
@@ -65,6 +65,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, tuple[Loss, Loss]] = {  # (critic, generator) of the scores (real, fake)
     "minimax": (cross_entropy, lambda r, f: (1 - f.sigmoid()).log().mean()),
     "non-saturating": (cross_entropy, lambda r, f: -f.sigmoid().log().mean()),
+    "non-saturating-probabilities": (cross_entropy, lambda r, f: -f.sigmoid().log().mean()),
     "wasserstein": (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
     "hinge": (lambda r, f: (1 - r).clamp_min(0).mean() + (1 + f).clamp_min(0).mean(), lambda r, f: -f.mean()),
     "least-squares": (lambda r, f: ((r - 1) ** 2 / 2 + f**2 / 2).mean(), lambda r, f: ((f - 1) ** 2 / 2).mean()),
@@ -100,7 +101,9 @@ def seldom(critic: Critic, s: GanSample, fake: Tensor, y: tuple[Tensor, ...]) ->
 
 PAID: dict[str, Callable[[Critic, GanSample, Tensor, tuple[Tensor, ...]], Any]] = {
     "none": lambda critic, s, fake, y: 0.0,
-    "interpolated": lambda critic, s, fake, y: 10 * (slopes(critic, mixed(s, fake), y).norm(dim=1) - 1).square().mean(),
+    "gradient-penalty": lambda critic, s, fake, y: (
+        10 * (slopes(critic, mixed(s, fake), y).norm(dim=1) - 1).square().mean()
+    ),
     "dragan": lambda critic, s, fake, y: (
         10 * (slopes(critic, noisy(s, s.real.std()), y).norm(dim=1) - 1).square().mean()
     ),
@@ -160,14 +163,14 @@ def subject(pair: str, classes: int | None) -> tuple[nn.Module, nn.Module, Paire
 
 def two_steps(game: Adversarial, name: str, source: PairedSource) -> bool:
     """Whether construction accepts the oracle; then two steps move everyone, and nothing diverges."""
-    bases = Bases({player: torch.optim.SGD(game.parameters(player), lr=1e-3) for player in game.players})
+    optimizers = Optimizers({player: torch.optim.SGD(game.parameters(player), lr=1e-3) for player in game.players})
     try:
-        training = Training(game, CHAINS[name](source), Extragradient(), bases)
+        training = Training(game, CHAINS[name](source), Extragradient(), optimizers)
     except InputError:
         return False
     start = game.point()
     for _ in range(2):
-        assert training.trouble(training.step()) is None
+        assert training.non_finite(training.step()) is None
     for player, weights in game.point().items():
         assert not all(map(torch.equal, weights, start[player])), f"{player} never moved"
     return True

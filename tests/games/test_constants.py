@@ -37,7 +37,9 @@ def test_a_monotone_sum_has_the_chosen_constants(family, cocoercivity, expected)
     noise = game.field(solution.expand(20, -1), torch.arange(20)[:, None])
     assert float(noise.square().sum(1).mean()) == pytest.approx(9.0, rel=1e-11)
     symmetric = (game.matrices + game.matrices.mT) / 2
-    assert torch.linalg.eigvalsh(symmetric).min() > 0.5 * (1 - 1e-11), "a summand is less monotone than the mean"
+    assert torch.linalg.eigvalsh(symmetric).min() > 0.5 * (1 - 1e-11), (
+        "a component function is less monotone than the mean"
+    )
 
 
 def _half(value):
@@ -93,7 +95,7 @@ def test_constants_of_the_structured_games_equal_the_dense_ones(rotation) -> Non
         Bilinear.with_spectrum(4, [1.0, rotation]),
     ]
     for game in games:
-        summands = torch.stack([game.jacobian(None, torch.tensor([i])) for i in range(game.size)])
-        dense, found = linear_constants(summands), game.constants()
+        components = torch.stack([game.jacobian(None, torch.tensor([i])) for i in range(game.size)])
+        dense, found = linear_constants(components), game.constants()
         for name in ("mu", "lipschitz", "mean_lipschitz", "mean_cocoercivity"):
             assert getattr(found, name) == pytest.approx(getattr(dense, name), rel=1e-10, abs=1e-15), name

@@ -13,24 +13,23 @@ from manypaths import (
     SVRG,
     Adversarial,
     Alternating,
-    Consensus,
-    Distributed,
     Dragan,
     Extragradient,
     FromLosses,
-    Full,
+    FullBatch,
     Game,
-    GanSample,
-    MlpCritic,
-    MlpGenerator,
     NonSaturating,
     PairedSource,
     Stochastic,
     Training,
-    Uniform,
+    UniformAverage,
 )
+from manypaths.distributed import Distributed
 from manypaths.errors import InvalidType
+from manypaths.models import MlpCritic, MlpGenerator
+from manypaths.oracles import Consensus
 from manypaths.oracles.jacobian import mean_products
+from manypaths.sources import GanSample
 from manypaths.testing.audit_checks import Subject
 
 STEPS = 20
@@ -52,19 +51,19 @@ def source() -> PairedSource:
 
 def trained(played, name: str) -> list[torch.Tensor]:
     oracle, rule, base = {
-        "svre": lambda: (SVRG(source(), batch=7, refresh="svre", every=4, seed=5), Extragradient(), torch.optim.SGD),
+        "svre": lambda: (SVRG(source(), batch=7, schedule="svre", every=4, seed=5), Extragradient(), torch.optim.SGD),
         "stored": lambda: (
-            SVRG(source(), batch=7, refresh="svre", every=4, seed=5, store="game"),
+            SVRG(source(), batch=7, schedule="svre", every=4, seed=5, store="game"),
             Extragradient(),
             torch.optim.SGD,
         ),
-        "batch": lambda: (Full(source(), chunk=8), Extragradient(), torch.optim.SGD),
+        "batch": lambda: (FullBatch(source(), chunk=8), Extragradient(), torch.optim.SGD),
         "adam": lambda: (Stochastic(source(), batch=5), Alternating(("critic", "generator")), torch.optim.Adam),
         "one": lambda: (Stochastic(source(), batch=1), Extragradient(), torch.optim.SGD),
     }[name]()
-    bases = {player: base(played.parameters(player), lr=0.05) for player in played.players}
-    averages = Uniform(restart=0.5) if name in ("svre", "stored") else Uniform()
-    training = Training(played, oracle, rule, bases, averages=averages, seed=5)
+    optimizers = {player: base(played.parameters(player), lr=0.05) for player in played.players}
+    averages = UniformAverage(restart=0.5) if name in ("svre", "stored") else UniformAverage()
+    training = Training(played, oracle, rule, optimizers, averages=averages, seed=5)
     for _ in range(STEPS):
         info = training.step()
     found = [p.detach() for player in played.players for p in played.parameters(player)]

@@ -20,11 +20,11 @@ from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.models.resnet import ResnetCritic, ResnetGenerator
 from manypaths.models.sagan import SaganCritic, SaganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
@@ -84,12 +84,12 @@ def test_bfloat16_rounds_the_field_and_no_penalty(norm) -> None:
 
 
 @pytest.mark.parametrize("lanes", ["auto", "off"])
-def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_lanes, lanes) -> None:
+def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_threads, concurrent) -> None:
     """Rounded alike: at the snapshot the two evaluations cancel."""
     found = []
     for precision in ("full", "bfloat16"):
         game = dcgan("batch", torch.float32)
-        Execution(precision=precision, lanes=lanes).prepare(game)
+        Execution(precision=precision, concurrent=concurrent).prepare(game)
         oracle = SVRG(source(dtype=torch.float32), batch=20)
         oracle.bind(game)
         sample = oracle.draw()
@@ -98,7 +98,7 @@ def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_lanes, lanes) 
         game.move_to({name: [w + 0.1 for w in weights] for name, weights in shot.point.items()})
         sides, names = SideBySide.of(game), game.names()
         both = sides.here_and_there(sample, names, shot.point, shot.buffers, names, moves_buffers=False)
-        assert sides.available(sample) is (lanes == "auto")
+        assert sides.available(sample) is (concurrent == "auto")
         found.append([shot.mean, *both])
     for exact, rounded in zip(*found, strict=True):
         assert 1e-4 < apart(rounded, exact) < 0.2
@@ -108,7 +108,7 @@ def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_lanes, lanes) 
 
 PAIRS = {
     "dcgan": lambda: dcgan(),
-    "dcgan, spectral norm, penalties": lambda: dcgan("spectral", penalties=[R1(), Interpolated()]),
+    "dcgan, spectral norm, penalties": lambda: dcgan("spectral", penalties=[R1(), GradientPenalty()]),
     "resnet": lambda: Adversarial(
         ResnetGenerator(latent=4, width=4).double(), ResnetCritic(width=4).double(), objective=NonSaturating()
     ),
@@ -138,7 +138,7 @@ def started(memory: str, fused: bool) -> Training:
     game = dcgan()
     Execution(memory=memory).prepare(game)
     adam = {n: torch.optim.Adam(game.parameters(n), lr=1e-3, fused=fused) for n in game.players}
-    return Training(game, Stochastic(source(), batch=8), Extragradient(moments="separate"), Bases(adam))
+    return Training(game, Stochastic(source(), batch=8), Extragradient(moments="separate"), Optimizers(adam))
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -154,7 +154,7 @@ def test_checkpoints_load_in_either_order(there, fused) -> None:
         for _ in range(2):
             training.step()
     torch.testing.assert_close(flat(one.game.point()), flat(other.game.point()), rtol=0, atol=1e-12)
-    for base in other.bases.values():
+    for base in other.optimizers.values():
         for parameter, state in base.state.items():
             assert state["exp_avg"].stride() == parameter.stride()
 
@@ -207,7 +207,7 @@ def test_networks_compiled_by_inductor(monkeypatch, norm, penalties) -> None:
 
 
 @dynamo_looks_at_grad
-def test_a_penalty_leaves_the_compiled_critic_compiled_and_a_twin_is_found_out(monkeypatch, two_lanes) -> None:
+def test_a_penalty_leaves_the_compiled_critic_compiled_and_a_twin_is_found_out(monkeypatch, two_threads) -> None:
     runs = []
 
     def counting(graph: Any, _inputs: Any) -> Any:
@@ -222,10 +222,10 @@ def test_a_penalty_leaves_the_compiled_critic_compiled_and_a_twin_is_found_out(m
     for calls in (3, 6, 9):  # each evaluation runs G, D(fake) and D(real) compiled
         game.gradients(sample)
         assert len(runs) == calls
-    lanes, eager = SideBySide.of(game), dcgan("none", penalties=[R1()])
-    assert lanes.available(sample) is False
+    concurrent, eager = SideBySide.of(game), dcgan("none", penalties=[R1()])
+    assert concurrent.available(sample) is False
     point = {name: [p + 0.1 for p in weights] for name, weights in game.point().items()}
-    now, then = lanes.here_and_there(sample, game.names(), point, [], game.names(), moves_buffers=False)
+    now, then = concurrent.here_and_there(sample, game.names(), point, [], game.names(), moves_buffers=False)
     assert apart(now, eager.gradients(sample)) < 1e-12
     with eager.at(point):
         assert apart(then, eager.gradients(sample)) < 1e-12
@@ -257,7 +257,7 @@ def without_a_gpu(monkeypatch) -> list[int]:
     return replays
 
 
-def test_one_graph_per_form_serves_every_point(without_a_gpu, two_lanes) -> None:
+def test_one_graph_per_form_serves_every_point(without_a_gpu, two_threads) -> None:
     game, eager, samples = dcgan(), dcgan(), source()
     Execution(capture=True).prepare(game)
     first, second, small = samples.sample(8), samples.sample(8), samples.sample(5)
@@ -282,9 +282,9 @@ def test_a_captured_svre_is_svre(without_a_gpu) -> None:
     ends = []
     for capture in (False, True):
         game = dcgan("spectral", penalties=[R1()])
-        Execution(capture=capture, lanes="off").prepare(game)
-        sgd = Bases({name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players})
-        training = Training(game, SVRG(source(), batch=8, refresh="fixed", every=6), Extragradient(), sgd)
+        Execution(capture=capture, concurrent="off").prepare(game)
+        sgd = Optimizers({name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players})
+        training = Training(game, SVRG(source(), batch=8, schedule="fixed", every=6), Extragradient(), sgd)
         for _ in range(5):
             training.step()
         ends.append(flat(game.point()))
@@ -353,7 +353,7 @@ def test_a_gpu_gets_safe_defaults_and_says_which_and_why() -> None:
     flat_game.__class__ = OnGpu
     assert "memory" not in (Execution().prepare(flat_game) or "")
     assert flat_game.execution == Execution()
-    assert Execution(precision="bfloat16", lanes="off", critic_pass="separate").prepare(flat_game) is None
+    assert Execution(precision="bfloat16", concurrent="off", critic_pass="separate").prepare(flat_game) is None
 
 
 def test_a_distributed_game_is_computed_as_its_game_is() -> None:

@@ -147,7 +147,7 @@ def test_weights_that_moved_aside_come_back_in_their_storage_and_after_errors_to
     count = len(game.parameters("generator"))
 
     def step_aside_and_fail() -> None:
-        with game.aside(["generator"]) as start, torch.no_grad():
+        with game.swapped_aside(["generator"]) as start, torch.no_grad():
             moved = [p for p in game.parameters("generator") if p.data_ptr() not in own]
             assert len(moved) == (count if lends else 0), "it is a copy that moves"
             for p in game.parameters("generator"):
@@ -169,7 +169,7 @@ def test_a_view_of_a_weight_follows_it_to_another_point() -> None:
     game = FromLosses(losses, {"critic": critic})
     with game.at({"critic": [torch.full((1, 2), 3.0)]}, borrow=True):
         assert critic.first.tolist() == [3.0]
-    with game.aside(["critic"]), torch.no_grad():
+    with game.swapped_aside(["critic"]), torch.no_grad():
         critic.weight.fill_(4.0)
         assert critic.first.tolist() == [4.0]
 
@@ -189,7 +189,7 @@ def test_whoever_shares_a_weights_memory_sees_it_move_aside(view) -> None:
     critic = nn.Linear(2, 3, bias=False)
     seen = view(critic)
     game = FromLosses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
-    with game.aside(["critic"]), torch.no_grad():
+    with game.swapped_aside(["critic"]), torch.no_grad():
         critic.weight.fill_(4.0)
         assert (seen == 4.0).all()
     assert (seen != 4.0).all()
@@ -199,7 +199,7 @@ def test_buffers_without_strides_forbid_nothing() -> None:
     critic = nn.Linear(2, 3, bias=False)
     critic.register_buffer("adjacent", torch.eye(3).to_sparse())
     game = FromLosses({"critic": lambda sample, critic: critic(sample).mean()}, {"critic": critic})
-    with game.aside(["critic"]) as start:
+    with game.swapped_aside(["critic"]) as start:
         assert critic.weight.data_ptr() != start["critic"][0].data_ptr()
 
 
@@ -217,8 +217,8 @@ def test_a_game_from_losses_trains_and_its_own_noise_repeats() -> None:
     players = {"critic": critic, "generator": generator}
     game = FromLosses({"critic": critic_loss, "generator": generator_loss}, players)
     check_pure(game, small_source().sample(8))
-    bases = {n: torch.optim.Adam(game.parameters(n), lr=1e-3) for n in players}
-    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(), bases)
+    optimizers = {n: torch.optim.Adam(game.parameters(n), lr=1e-3) for n in players}
+    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(), optimizers)
     before = game.point()
     training.step()
     assert not torch.equal(flat(before), flat(game.point()))

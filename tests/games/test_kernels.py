@@ -18,7 +18,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
@@ -124,7 +124,7 @@ def test_a_penalised_game_has_the_same_field(route: str, monkeypatch: pytest.Mon
     forced(monkeypatch, route)
     torch.manual_seed(0)
     generator, critic = DcganGenerator(size=8, latent=4, width=4), DcganCritic(size=8, width=4, norm="none")
-    game = Adversarial(generator.double(), critic.double(), objective=NonSaturating(), penalties=[Interpolated()])
+    game = Adversarial(generator.double(), critic.double(), objective=NonSaturating(), penalties=[GradientPenalty()])
     sample = PairedSource(torch.randn(8, 1, 8, 8, dtype=torch.float64), latent=4).sample(8)
     plain = flat(game.gradients(sample))
     Execution(kernels="tuned").prepare(game)
@@ -156,8 +156,8 @@ def test_a_resumed_training_keeps_its_choices(monkeypatch: pytest.MonkeyPatch) -
         )
         Execution(kernels="tuned").prepare(game)
         source = PairedSource(torch.randn(8, 1, 8, 8), latent=4)
-        bases = {name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players}
-        trainings.append(Training(game, Stochastic(source, batch=4), Simultaneous(), bases))
+        optimizers = {name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players}
+        trainings.append(Training(game, Stochastic(source, batch=4), Simultaneous(), optimizers))
     first, second = trainings
     first.step()
     second.load_state_dict(first.state_dict())

@@ -12,9 +12,9 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.games.from_losses import FromLosses
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.optim.base import Bases
-from manypaths.oracles.full import Full, full_gradient
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.full_batch import FullBatch, full_gradient
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.extragradient import Extragradient
@@ -49,7 +49,7 @@ def either(sample, p):
 def test_full_and_svrg_are_exact(loss) -> None:
     game = game_of(loss)
     expected = flat(game.gradients(Index(torch.arange(N))))
-    full = Full(IndexSource(N), chunk=3)
+    full = FullBatch(IndexSource(N), chunk=3)
     full.bind(game)
     assert (flat(full(game, full.draw())) - expected).norm() < 1e-12
     oracle = SVRG(IndexSource(N), batch=2)
@@ -64,8 +64,8 @@ def test_full_and_svrg_are_exact(loss) -> None:
 def test_clipping_a_shared_gradient() -> None:
     game = game_of(shared)
     start = flat(game.point())
-    bases = Bases({"p": torch.optim.SGD(game.parameters("p"), lr=1.0)}, clip=1.0)
-    bases.apply(game, game.gradients(Index(torch.tensor([9]))))
+    optimizers = Optimizers({"p": torch.optim.SGD(game.parameters("p"), lr=1.0)}, clip=1.0)
+    optimizers.apply(game, game.gradients(Index(torch.tensor([9]))))
     assert float((flat(game.point()) - start).norm()) == pytest.approx(1.0, rel=1e-5)
 
 
@@ -137,8 +137,8 @@ def test_noise_is_a_function_of_plain_tensors_too(wrap) -> None:
 
 def test_separate_moments_do_not_survive_loading() -> None:
     game = small_gan()
-    bases = {n: torch.optim.Adam(game.parameters(n), lr=1e-2) for n in game.players}
-    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(moments="separate"), bases)
+    optimizers = {n: torch.optim.Adam(game.parameters(n), lr=1e-2) for n in game.players}
+    training = Training(game, Stochastic(small_source(), batch=8), Extragradient(moments="separate"), optimizers)
     state = copy.deepcopy(training.state_dict())
     ends = []
     for _ in range(2):
@@ -187,8 +187,8 @@ def test_assigned_buffers_are_put_back_like_those_moved_in_place(oracle) -> None
             {"a": a, "b": b},
             couples_samples=True,
         )
-        bases = {name: torch.optim.SGD(game.parameters(name), lr=0.1) for name in game.players}
-        training = Training(game, oracle(small_source(), batch=8), Extragradient(), bases)
+        optimizers = {name: torch.optim.SGD(game.parameters(name), lr=0.1) for name in game.players}
+        training = Training(game, oracle(small_source(), batch=8), Extragradient(), optimizers)
         for _ in range(5):
             training.step()
         found.append([*game.buffers(), *(p.detach() for name in game.players for p in game.parameters(name))])
@@ -214,12 +214,12 @@ class Conditional(nn.Module):
 
 def test_conditional_games_hand_the_labels_to_both_networks() -> None:
     from manypaths.errors import InvalidValue
-    from manypaths.penalties.interpolated import Interpolated
+    from manypaths.penalties.gradient_penalty import GradientPenalty
     from manypaths.sources.paired import PairedSource
 
     real = torch.randn(30, 2, dtype=torch.float64)
     nets = Conditional(4, 2), Conditional(2, 1)
-    game = Adversarial(*nets, objective=NonSaturating(), penalties=[Interpolated()], conditional=True)
+    game = Adversarial(*nets, objective=NonSaturating(), penalties=[GradientPenalty()], conditional=True)
     source = PairedSource(real, torch.arange(30) % 3, latent=4)
     sample = source.sample(8)
     check_pure(game, sample)
@@ -234,13 +234,13 @@ def test_settings_without_effect_are_refused() -> None:
     from manypaths.rules.alternating import Alternating
 
     game = small_gan()
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=1e-2) for n in game.players}
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=1e-2) for n in game.players}
     oracle = Stochastic(small_source(), batch=8)
     with pytest.raises(InvalidType, match="restarts at snapshots and Stochastic takes none"):
-        Training(game, oracle, Simultaneous(), bases, averages=Uniform(restart=0.1))
+        Training(game, oracle, Simultaneous(), optimizers, averages=UniformAverage(restart=0.1))
     with pytest.raises(InvalidValue, match="unknown player 'discriminator'"):
-        Training(game, oracle, Alternating(("discriminator", "generator")), bases)
+        Training(game, oracle, Alternating(("discriminator", "generator")), optimizers)
     with pytest.raises(InvalidValue, match="generator would never move"):
-        Training(game, oracle, Alternating(("critic",)), bases)
+        Training(game, oracle, Alternating(("critic",)), optimizers)
     with pytest.raises(InvalidType, match="expected one average, or a mapping"):
-        Training(game, oracle, Simultaneous(), bases, averages=[Uniform()])
+        Training(game, oracle, Simultaneous(), optimizers, averages=[UniformAverage()])

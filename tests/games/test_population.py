@@ -13,31 +13,30 @@ from manypaths import (
     EMA,
     R1,
     SVRG,
-    AcceleratedSVRG,
     Adversarial,
     Alternating,
-    Bases,
-    Bilinear,
     Extragradient,
     FromLosses,
-    Full,
+    FullBatch,
     Game,
-    IndexSource,
-    MlpCritic,
-    MlpGenerator,
     NonSaturating,
+    Optimizers,
     PairedSource,
     Simultaneous,
     Stochastic,
     Training,
-    Uniform,
+    UniformAverage,
 )
+from manypaths.analytic import Bilinear
 from manypaths.errors import InputError
 from manypaths.metrics.field_norm import member_field_norms
+from manypaths.models import MlpCritic, MlpGenerator
+from manypaths.oracles import AcceleratedSVRG
 from manypaths.populations.members import groups
 from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
 from manypaths.randomness import generator_for
+from manypaths.sources import IndexSource
 from manypaths.vectors import flat
 
 MEMBERS = 4
@@ -68,22 +67,22 @@ RULES = {
 }
 ORACLES = {
     "stochastic": lambda source, seed: Stochastic(source, batch=6),
-    "full": lambda source, seed: Full(source, batch=6),
-    "svrg-geometric": lambda source, seed: SVRG(source, batch=6, refresh="geometric", every=5, seed=seed),
-    "svrg-loopless": lambda source, seed: SVRG(source, batch=6, refresh="loopless", every=5, seed=seed),
+    "full": lambda source, seed: FullBatch(source, batch=6),
+    "svrg-geometric": lambda source, seed: SVRG(source, batch=6, schedule="geometric", every=5, seed=seed),
+    "svrg-loopless": lambda source, seed: SVRG(source, batch=6, schedule="loopless", every=5, seed=seed),
     "accelerated": lambda source, seed: AcceleratedSVRG(
-        SVRG(source, batch=6, refresh="svre", every=5, seed=seed), tau=0.5, stage=2
+        SVRG(source, batch=6, schedule="svre", every=5, seed=seed), tau=0.5, stage=2
     ),
-    "svrg-svre": lambda source, seed: SVRG(source, batch=6, refresh="svre", every=5, seed=seed),
+    "svrg-svre": lambda source, seed: SVRG(source, batch=6, schedule="svre", every=5, seed=seed),
 }
 
 
 def train(game, oracle, rule, *, seed=0, steps=25, lr=2e-2, base=torch.optim.Adam, **options) -> Training:
-    bases = Bases({n: base(game.parameters(n), lr=lr) for n in game.players}, **options)
+    optimizers = Optimizers({n: base(game.parameters(n), lr=lr) for n in game.players}, **options)
     averages = {"ema": EMA(decay=0.9)}
     if oracle.takes_snapshots:
-        averages["uniform"] = Uniform(restart=0.4)
-    training = Training(game, oracle, rule, bases, averages=averages, seed=seed)
+        averages["uniform"] = UniformAverage(restart=0.4)
+    training = Training(game, oracle, rule, optimizers, averages=averages, seed=seed)
     for _ in range(steps):
         training.step()
     return training
@@ -154,7 +153,7 @@ def test_one_members_divergence_disturbs_no_other() -> None:
             p.detach()[2] = torch.inf
     together = train(population, SVRG(PopulationSource.of(data, MEMBERS), batch=6, every=5), Extragradient(), clip=1.0)
     assert population.finite().tolist() == [True, True, False, True]
-    assert together.trouble(together.step()) is None
+    assert together.non_finite(together.step()) is None
     alone = train(gan(3), SVRG(data(3), batch=6, every=5, seed=3), Extragradient(), seed=3, clip=1.0, steps=26)
     assert difference(together, 3, alone) < 1e-10
 
@@ -183,16 +182,16 @@ def test_analytic_games() -> None:
 
     population = Population.of(make, MEMBERS)
     source = PopulationSource.of(lambda seed: IndexSource(6, seed=seed), MEMBERS)
-    oracle = SVRG(source, batch=1, refresh="svre", every=4)
-    bases = {n: torch.optim.SGD(population.parameters(n), lr=0.3) for n in population.players}
-    together = Training(population, oracle, Extragradient(), bases, averages=Uniform(restart=0.1))
+    oracle = SVRG(source, batch=1, schedule="svre", every=4)
+    optimizers = {n: torch.optim.SGD(population.parameters(n), lr=0.3) for n in population.players}
+    together = Training(population, oracle, Extragradient(), optimizers, averages=UniformAverage(restart=0.1))
     for _ in range(50):
         together.step()
     for i in range(MEMBERS):
         game = make(i)
-        oracle = SVRG(IndexSource(6, seed=i), batch=1, refresh="svre", every=4, seed=i)
-        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.3) for n in game.players}
-        alone = Training(game, oracle, Extragradient(), bases, averages=Uniform(restart=0.1), seed=i)
+        oracle = SVRG(IndexSource(6, seed=i), batch=1, schedule="svre", every=4, seed=i)
+        optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.3) for n in game.players}
+        alone = Training(game, oracle, Extragradient(), optimizers, averages=UniformAverage(restart=0.1), seed=i)
         for _ in range(50):
             alone.step()
         assert difference(together, i, alone) < 1e-10
@@ -230,8 +229,8 @@ def test_what_is_refused() -> None:
     population = Population.of(gan, 3)
     with pytest.raises(InputError, match="measured for one run at a time"):
         train(population, SVRG(PopulationSource.of(data, 3), batch=6, when="helps"), Simultaneous(), steps=0)
-    with pytest.raises(InputError, match="refresh is 'adaptive', which is measured for one run at a time"):
-        train(population, SVRG(PopulationSource.of(data, 3), batch=6, refresh="adaptive"), Simultaneous(), steps=0)
+    with pytest.raises(InputError, match="schedule is 'adaptive', which is measured for one run at a time"):
+        train(population, SVRG(PopulationSource.of(data, 3), batch=6, schedule="adaptive"), Simultaneous(), steps=0)
     dropout = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
     noisy = Population([Adversarial(dropout, MlpCritic(), objective=NonSaturating())])
     source = PopulationSource([PairedSource(torch.randn(8, 2), latent=3)])
@@ -293,8 +292,8 @@ def test_members_whose_weights_are_single_numbers() -> None:
     assert population.finite().tolist() == [True, True, False]
     sample = PopulationSource.of(data, 3).sample(2)
     assert torch.equal(member_field_norms(population, sample)[:2], torch.tensor([0.5, 4.0], dtype=torch.float64))
-    bases = Bases({"a": torch.optim.SGD(population.parameters("a"), lr=1.0)}, clip=1.0)
-    bases.apply(population, population.gradients(sample))
+    optimizers = Optimizers({"a": torch.optim.SGD(population.parameters("a"), lr=1.0)}, clip=1.0)
+    optimizers.apply(population, population.gradients(sample))
     (moved,) = population.parameters("a")
     assert torch.allclose(moved[:2], torch.tensor([0.0, 3.0], dtype=torch.float64), rtol=0.0, atol=1e-5)
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from manypaths import Distributed, FromLosses, Game
-from manypaths.distributed import shared_memory
+from manypaths import FromLosses, Game
+from manypaths.distributed import Distributed, shared_memory
 from manypaths.distributed.shared_memory import SharedMemory
 
 PROCESSES, TURNS = 3, 10

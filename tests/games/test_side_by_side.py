@@ -1,4 +1,4 @@
-"""Two lanes against one evaluation after the other."""
+"""Two concurrent evaluations against one evaluation after the other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.base import Bases
-from manypaths.oracles.full import full_gradient
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.full_batch import full_gradient
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
@@ -29,7 +29,7 @@ from manypaths.sources.paired import PairedSource
 from manypaths.training import Training
 from manypaths.vectors import flat
 
-pytestmark = pytest.mark.usefixtures("two_lanes")
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def gan(norm: Norm = "batch", critic: nn.Module | None = None, **options: Any) -> tuple[Adversarial, PairedSource]:
@@ -40,12 +40,12 @@ def gan(norm: Norm = "batch", critic: nn.Module | None = None, **options: Any) -
     return Adversarial(generator, critic, objective=NonSaturating(), **options), PairedSource(real, latent=4)
 
 
-def trained(lanes: str, norm: Norm) -> tuple[Game, Training]:
+def trained(concurrent: str, norm: Norm) -> tuple[Game, Training]:
     penalties = () if norm == "batch" else (R1(),)
     game, source = gan(norm, penalties=penalties)
-    Execution(lanes=lanes).prepare(game)
-    bases = Bases({name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players})
-    training = Training(game, SVRG(source, batch=8, refresh="fixed", every=6), Extragradient(), bases)
+    Execution(concurrent=concurrent).prepare(game)
+    optimizers = Optimizers({name: torch.optim.SGD(game.parameters(name), lr=1e-2) for name in game.players})
+    training = Training(game, SVRG(source, batch=8, schedule="fixed", every=6), Extragradient(), optimizers)
     for _ in range(8):
         training.step()
     return game, training
@@ -67,9 +67,9 @@ def test_svre_with_lanes_is_svre_without(norm: Norm) -> None:
 @pytest.mark.parametrize("moves_buffers", [False, True])
 def test_a_full_pass_in_pairs_moves_buffers_once(chunks: int, moves_buffers: bool) -> None:
     found = []
-    for lanes in ("auto", "off"):
+    for concurrent in ("auto", "off"):
         game, source = gan()
-        Execution(lanes=lanes).prepare(game)
+        Execution(concurrent=concurrent).prepare(game)
         mean, samples = full_gradient(game, source.all(40 // chunks), equal=False, moves_buffers=moves_buffers)
         found.append(torch.cat([flat(mean), *[b.double().reshape(-1) for b in game.buffers()]]))
         assert samples == 40
@@ -101,11 +101,11 @@ class Aliased(Dropping):
 def test_games_that_have_no_lanes_are_found_out(critic: type[nn.Module]) -> None:
     game, source = gan(critic=critic())
     sample = source.sample(8)
-    lanes = SideBySide.of(game)
-    assert lanes.available(sample) is False
+    concurrent = SideBySide.of(game)
+    assert concurrent.available(sample) is False
     point = {name: [p + 0.1 for p in weights] for name, weights in game.point().items()}
     buffers = [b.clone() for b in game.buffers()]
-    now, then = lanes.here_and_there(sample, game.names(), point, buffers, game.names(), moves_buffers=False)
+    now, then = concurrent.here_and_there(sample, game.names(), point, buffers, game.names(), moves_buffers=False)
     with game.at(point):
         moved = game.gradients(sample)
     assert torch.equal(flat(then), flat(moved))
@@ -150,11 +150,11 @@ def test_from_losses_has_lanes_and_the_lanes_follow_the_callers_autocast() -> No
 
     game = FromLosses({"critic": critic_loss, "generator": generator_loss}, {"critic": critic, "generator": generator})
     sample = PairedSource(torch.randn(8, 2), latent=2).sample(8)
-    lanes = SideBySide.of(game)
-    assert lanes.available(sample)
+    concurrent = SideBySide.of(game)
+    assert concurrent.available(sample)
 
     def both() -> list[torch.Tensor]:
-        found = lanes.here_and_there(sample, game.names(), game.point(), [], game.names(), moves_buffers=False)
+        found = concurrent.here_and_there(sample, game.names(), game.point(), [], game.names(), moves_buffers=False)
         return [flat(gradients) for gradients in found]
 
     plain = both()
@@ -167,17 +167,17 @@ def test_from_losses_has_lanes_and_the_lanes_follow_the_callers_autocast() -> No
 
 def test_an_error_in_a_lane_is_raised() -> None:
     game, source = gan()
-    lanes, sample = SideBySide.of(game), source.sample(8)
-    assert lanes.available(sample)
+    concurrent, sample = SideBySide.of(game), source.sample(8)
+    assert concurrent.available(sample)
     broken = PairedSource(torch.randn(40, 1, 8, 2, dtype=torch.float64), latent=4).sample(8)
     with pytest.raises(Exception, match="[Kk]ernel"):
-        lanes.here_and_there(broken, game.names(), game.point(), game.buffers(), game.names(), moves_buffers=False)
+        concurrent.here_and_there(broken, game.names(), game.point(), game.buffers(), game.names(), moves_buffers=False)
     assert torch.get_num_threads() == 2
 
 
 def test_a_lane_keeps_its_share_of_the_threads() -> None:
     """Also after operations that run in parallel, and the caller keeps all of them."""
-    pool = side_by_side._lanes(2)
+    pool = side_by_side._two_threads(2)
 
     def inside() -> int:
         torch.ones(1_000_000).add_(1.0)

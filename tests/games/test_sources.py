@@ -198,7 +198,9 @@ def test_a_flip_is_a_function_of_the_seed() -> None:
     assert torch.equal(mirrored, counter_uniform(sample.seed, (), "flip") < 0.5)
     assert 8 < int(mirrored.sum()) < 32
     backwards = source.take(index.flip(0))
-    assert torch.equal(backwards.real.flip(0), sample.real), "the same summand is the same image in any batch"
+    assert torch.equal(backwards.real.flip(0), sample.real), (
+        "the same component function is the same image in any batch"
+    )
     source.redraw()
     assert not torch.equal(source.take(index).real, sample.real), "new seeds, new coins"
 

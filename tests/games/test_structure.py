@@ -116,10 +116,12 @@ def test_a_player_with_a_list_of_its_own_is_asked_each_time() -> None:
 def test_a_copy_made_inside_looks_for_itself(copied) -> None:
     subject = game()
     with subject.unchanging():
-        twin = copied(subject)
-    twin.players = {"a": Player()}
-    twin.players["a"].first.weight.requires_grad_(False)
-    assert [id(p) for p in twin.parameters("a")] == [id(p) for p in twin.players["a"].parameters() if p.requires_grad]
+        shadow = copied(subject)
+    shadow.players = {"a": Player()}
+    shadow.players["a"].first.weight.requires_grad_(False)
+    assert [id(p) for p in shadow.parameters("a")] == [
+        id(p) for p in shadow.players["a"].parameters() if p.requires_grad
+    ]
 
 
 def test_a_weight_that_is_frozen_between_two_steps_stays() -> None:
@@ -127,8 +129,8 @@ def test_a_weight_that_is_frozen_between_two_steps_stays() -> None:
     players = {name: nn.Linear(2, 1, dtype=torch.float64) for name in "ab"}
     losses = {name: lambda s, a, b: (a(s.real) * b(s.real)).mean() for name in "ab"}
     subject = FromLosses(losses, players)
-    bases = {name: torch.optim.SGD(subject.parameters(name), lr=0.1) for name in players}
-    training = Training(subject, Stochastic(small_source(), batch=4), Simultaneous(), bases)
+    optimizers = {name: torch.optim.SGD(subject.parameters(name), lr=0.1) for name in players}
+    training = Training(subject, Stochastic(small_source(), batch=4), Simultaneous(), optimizers)
     training.step()
     before = [p.detach().clone() for p in players["a"].parameters()]
     players["a"].weight.requires_grad_(False)

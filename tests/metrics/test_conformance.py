@@ -14,8 +14,8 @@ from torch import nn
 from manypaths.errors import InputError
 from manypaths.metrics import METRICS, fid, stacked_modes
 from manypaths.metrics.base import SampleMetric, SampleSets
-from manypaths.parts import Part
 from manypaths.registry import lookup
+from manypaths.specs import Spec
 
 QUICK: dict[str, dict[str, Any]] = {
     "kid": {"subsets": 5},
@@ -55,7 +55,7 @@ def metric(monkeypatch, planted) -> Callable[[str], SampleMetric]:
     monkeypatch.setattr(
         stacked_modes, "feature_net", lambda name: dataclasses.replace(planted(64), name=name, accuracy=0.99)
     )
-    return lambda name: Part(lookup(name, SampleMetric), **QUICK.get(name, {})).build()
+    return lambda name: Spec(lookup(name, SampleMetric), **QUICK.get(name, {})).build()
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_points_need_no_net(name, metric, gaussian) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_recipe_setting_survives_its_round_trip(name) -> None:
-    part = Part(lookup(name, SampleMetric), **QUICK.get(name, {}))
+    part = Spec(lookup(name, SampleMetric), **QUICK.get(name, {}))
     plain = part.to_plain()
     assert plain["name"] == name
-    assert Part(lookup(plain.pop("name"), SampleMetric), **plain) == part
+    assert Spec(lookup(plain.pop("name"), SampleMetric), **plain) == part

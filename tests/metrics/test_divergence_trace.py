@@ -8,28 +8,18 @@ import pytest
 import torch
 from scipy.stats import binomtest, entropy, wasserstein_distance
 
-from manypaths import (
-    Adversarial,
-    DivergenceTrace,
-    GanSample,
-    Gaussian,
-    Grid,
-    Minimax,
-    MlpCritic,
-    MlpGenerator,
-    NonSaturating,
-    Population,
-    Wasserstein,
-)
+from manypaths import Adversarial, Minimax, NonSaturating, Population, Wasserstein
 from manypaths.errors import InvalidType, InvalidValue
-from manypaths.metrics import noise_floor
+from manypaths.metrics import DivergenceTrace, Gaussian, Grid, noise_floor
 from manypaths.metrics.base import apply
 from manypaths.metrics.field_norm import field_norm, member_field_norms
 from manypaths.metrics.frechet import frechet_distance
 from manypaths.metrics.gaussians import gaussian_kullback_leibler, squared_bures
 from manypaths.metrics.nearest_neighbours import neighbour_jensen_shannon, neighbour_kullback_leibler
 from manypaths.metrics.sample_divergences import MEASURES, in_parts
+from manypaths.models import MlpCritic, MlpGenerator
 from manypaths.populations.source import MemberSamples
+from manypaths.sources import GanSample
 
 
 def normal(*shape: int, seed: int = 1) -> torch.Tensor:

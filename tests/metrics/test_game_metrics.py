@@ -25,7 +25,7 @@ from manypaths.metrics.path_angle import path_angle
 from manypaths.metrics.rotation_ratio import rotation_ratio
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.r1 import R1
 from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.conformance import small_gan, small_source
@@ -138,7 +138,7 @@ def test_the_path_angle_of_one_player_over_chunks(finite_sum) -> None:
 # ---- its Jacobian -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("penalties", [(), (R1(),), (Interpolated(),)])
+@pytest.mark.parametrize("penalties", [(), (R1(),), (GradientPenalty(),)])
 def test_the_spectrum_of_a_gan_is_that_of_its_dense_jacobian(penalties) -> None:
     game, sample = tiny_gan(*penalties), small_source().sample(16)
     exact = torch.linalg.eigvals(dense_jacobian(game, sample))
@@ -152,7 +152,7 @@ def test_the_spectrum_of_a_gan_is_that_of_its_dense_jacobian(penalties) -> None:
 
 
 def test_products_are_finite_differences_of_the_field_through_penalties_too() -> None:
-    game, sample = tiny_gan(Interpolated()), small_source().sample(16)
+    game, sample = tiny_gan(GradientPenalty()), small_source().sample(16)
     jacobian = FieldJacobian(game, sample)
     v = torch.randn(jacobian.size, dtype=torch.float64)
 
@@ -236,7 +236,8 @@ def test_a_gain_is_never_negative_and_held_out_gains_may_be() -> None:
     blow_up = partial(torch.optim.SGD, lr=100.0)
     assert duality_gap(game, ONE, steps=5, optimiser=blow_up).gap == 0.0
     other = duality_gap(game, ONE, held_out=Index(torch.ones(1, dtype=torch.int64)), steps=100, optimiser=SGD)
-    # on summand 0 the best answer is w = -1, on summand 1 the loss w^2 / 2 - 3w rises from -2.5 to 3.5
+    # on component function 0 the best answer is w = -1, on component function 1 the loss w^2 / 2 - 3w rises from -2.5
+    # to 3.5
     assert other.gains == pytest.approx({"x": -6.0, "y": -6.0}, rel=1e-8)
 
 

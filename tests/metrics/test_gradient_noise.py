@@ -17,7 +17,7 @@ from manypaths.vectors import flat
 
 
 def exact_variance(game, n: int, player: str, at_snapshot=None) -> float:
-    """tr Cov over a uniformly drawn summand, by enumeration."""
+    """tr Cov over a uniformly drawn component function, by enumeration."""
     rows = []
     for i in range(n):
         sample = Index(torch.tensor([i]))
@@ -31,7 +31,7 @@ def exact_variance(game, n: int, player: str, at_snapshot=None) -> float:
 
 def test_moments_and_ratio_against_enumeration(finite_sum) -> None:
     game, source = finite_sum
-    oracle = SVRG(source, batch=1, refresh="fixed", every=1000)
+    oracle = SVRG(source, batch=1, schedule="fixed", every=1000)
     oracle.bind(game)
     oracle.take_snapshot(game)
     shot = oracle.snapshot.point
@@ -68,7 +68,7 @@ def test_the_noise_of_layers_adds_up_to_the_players() -> None:
     source = PairedSource(torch.rand(40, 1, 8, 8, generator=generator, dtype=torch.float64), latent=4)
     critic = DcganCritic(size=8, width=2, norm="spectral").double()
     game = Adversarial(DcganGenerator(size=8, latent=4, width=2).double(), critic, objective=NonSaturating())
-    oracle = SVRG(source, batch=8, refresh="fixed", every=1000)
+    oracle = SVRG(source, batch=8, schedule="fixed", every=1000)
     oracle.bind(game)
     oracle.take_snapshot(game)
     game.move_to({n: [w + 0.01 * torch.randn_like(w) for w in ws] for n, ws in game.point().items()})

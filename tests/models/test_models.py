@@ -19,7 +19,7 @@ from manypaths.models.layers import SelfAttention
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.models.resnet import DownBlock, ResnetCritic, ResnetGenerator
 from manypaths.models.sagan import SaganCritic, SaganGenerator
-from manypaths.parts import Part
+from manypaths.specs import Spec
 
 
 def count(module) -> int:
@@ -288,5 +288,5 @@ def test_any_module_of_the_user_s_plays(tmp_path, monkeypatch) -> None:
     for _ in range(2):
         assert all(torch.isfinite(loss) for loss in training.step().losses.values())
     with pytest.raises(InvalidValue, match="unknown setting of my_networks:Critic: 'hiden': did you mean 'hidden'"):
-        Part(sys.modules["my_networks"].Critic, hiden=3)
-    assert Part(Adversarial, critic=Part(sys.modules["my_networks"].Critic)).accepts("generator")
+        Spec(sys.modules["my_networks"].Critic, hiden=3)
+    assert Spec(Adversarial, critic=Spec(sys.modules["my_networks"].Critic)).accepts("generator")

@@ -14,7 +14,7 @@ from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.resnet import ResnetCritic
 from manypaths.models.sagan import SaganCritic, SaganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.r1 import R1
 from manypaths.rules.extragradient import Extragradient
@@ -125,9 +125,9 @@ def test_penalty_in_a_game_equals_plain_autograd(classes) -> None:
 @pytest.mark.parametrize("classes", [None, CLASSES])
 def test_svrg_is_exact_and_its_snapshot_frozen(norm, classes) -> None:
     game, source = small_game(penalties=[R1()], classes=classes, norm=norm), small_source()
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
-    oracle = SVRG(source, batch=4, refresh="fixed", every=1000)
-    training = Training(game, oracle, Extragradient(), bases)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
+    oracle = SVRG(source, batch=4, schedule="fixed", every=1000)
+    training = Training(game, oracle, Extragradient(), optimizers)
     assert not game.couples_samples
     displace(game)
     oracle.take_snapshot(game)
@@ -147,7 +147,7 @@ def test_chunks_of_a_full_gradient_see_one_spectral_norm() -> None:
     game, source = small_game(), small_source()
     displace(game)
     whole = flat(game.gradients(next(source.all(24))))
-    oracle = Full(source, chunk=7)
+    oracle = FullBatch(source, chunk=7)
     oracle.bind(game)
     u, v = (b.clone() for b in game.buffers()[2:4])
     weight = game.parameters("critic")[3].detach().flatten(1)
@@ -177,8 +177,8 @@ def test_moved_weights_are_seen_through_the_norm() -> None:
 def test_resumed_equals_uninterrupted() -> None:
     def training() -> Training:
         game = small_game(penalties=[R1()])
-        bases = {name: torch.optim.Adam(game.parameters(name), lr=1e-2) for name in game.players}
-        return Training(game, SVRG(small_source(), batch=4, every=2), Extragradient(), bases)
+        optimizers = {name: torch.optim.Adam(game.parameters(name), lr=1e-2) for name in game.players}
+        return Training(game, SVRG(small_source(), batch=4, every=2), Extragradient(), optimizers)
 
     whole, half, rest = training(), training(), training()
     for _ in range(6):

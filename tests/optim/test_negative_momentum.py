@@ -10,7 +10,7 @@ import torch
 from manypaths.errors import InvalidValue
 from manypaths.optim import OPTIMISERS
 from manypaths.optim.negative_momentum import NegativeMomentumSGD
-from manypaths.parts import Part
+from manypaths.specs import Spec
 
 
 def descend(optimiser, p: torch.nn.Parameter, steps: int) -> list[torch.Tensor]:
@@ -64,6 +64,6 @@ def test_in_the_table_and_refusals() -> None:
     with pytest.raises(InvalidValue, match=r"momentum is -1.0: expected a number > -1 and < 1"):
         NegativeMomentumSGD([parameter()], momentum=-1.0)
     with pytest.raises(InvalidValue, match=r"negative-momentum.momentum is 2.0: expected a number > -1 and < 1"):
-        Part(NegativeMomentumSGD, momentum=2.0)
+        Spec(NegativeMomentumSGD, momentum=2.0)
     with pytest.raises(ValueError, match="empty parameter list"):
         NegativeMomentumSGD([])

@@ -23,8 +23,8 @@ TAU = 0.4
 
 
 def training_of(game, oracle, rule=None, lr: float = 0.1) -> Training:
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n in game.players}
-    return Training(game, oracle, rule or Simultaneous(), bases)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n in game.players}
+    return Training(game, oracle, rule or Simultaneous(), optimizers)
 
 
 def test_mean_is_the_proximal_field_and_at_the_centre_the_full_one(finite_sum) -> None:
@@ -44,10 +44,10 @@ def test_mean_is_the_proximal_field_and_at_the_centre_the_full_one(finite_sum) -
 
 @pytest.mark.parametrize("stage", [1, 3])
 def test_closed_form_of_the_loop(stage) -> None:
-    """One summand, a snapshot every four draws: the centre moves to the iterate with every ``stage``-th of them."""
+    """One component, a snapshot every four draws: the centre moves to the iterate with every ``stage``-th of them."""
     m, lr = curved_rotation(), 0.1
     game = Quadratic(m, offsets=torch.linspace(-1, 1, 6, dtype=torch.float64))
-    svrg = SVRG(IndexSource(1), batch=1, refresh="fixed", every=4)
+    svrg = SVRG(IndexSource(1), batch=1, schedule="fixed", every=4)
     training = training_of(game, AcceleratedSVRG(svrg, tau=TAU, stage=stage), lr=lr)
     w = centre = game.joint()
     for step in range(1, 41):

@@ -16,19 +16,19 @@ from manypaths.oracles import ORACLES
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
-from manypaths.parts import Part
 from manypaths.rules import RULES
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 from manypaths.testing.conformance import small_gan, small_source
 from manypaths.training import Training
 
@@ -36,22 +36,22 @@ ORDER = ("critic", "generator")
 SOURCE = small_source(16)
 CHAINS = {
     "stochastic": lambda: Stochastic(SOURCE, batch=4),
-    "full": lambda: Full(SOURCE),
+    "full-batch": lambda: FullBatch(SOURCE),
     "svrg": lambda: SVRG(SOURCE, batch=4),
     "svrg, stored": lambda: SVRG(SOURCE, batch=4, every=1, store="bfloat16"),
     "saga": lambda: SAGA(SOURCE, batch=4),
     "importance": lambda: Importance(Stochastic(SOURCE, batch=4), (1.0, 2.0, 3.0, 4.0)),
-    "importance, svrg": lambda: Importance(SVRG(SOURCE, batch=4, summands="batches"), (1.0, 2.0, 3.0, 4.0)),
+    "importance, svrg": lambda: Importance(SVRG(SOURCE, batch=4, components="batches"), (1.0, 2.0, 3.0, 4.0)),
     "accelerated-svrg": lambda: AcceleratedSVRG(SVRG(SOURCE, batch=4, every=1), tau=0.1),
     "consensus": lambda: Consensus(Stochastic(SOURCE, batch=4)),
-    "consensus, full": lambda: Consensus(Full(SOURCE)),
+    "consensus, full": lambda: Consensus(FullBatch(SOURCE)),
     "symplectic": lambda: Symplectic(Stochastic(SOURCE, batch=4), align=True),
 }
 
 
 ONLY = {
     "variance-reduced-extragradient": (("svrg", "svrg, stored"), "reads a snapshot and .* has none: expected SVRG"),
-    "competitive": (("stochastic", "full"), "differentiates losses: expected Stochastic or Full, not "),
+    "competitive": (("stochastic", "full-batch"), "differentiates losses: expected Stochastic or FullBatch, not "),
 }
 """Rules that work with some oracles only, and what they say to the others; every other pair works."""
 
@@ -65,10 +65,10 @@ def make_rule(name: str) -> Rule:
 def two_steps(rule: Rule, oracle: Oracle) -> None:
     game = small_gan()
     start = game.point()
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=1e-3) for n in game.players}
-    training = Training(game, oracle, rule, bases)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=1e-3) for n in game.players}
+    training = Training(game, oracle, rule, optimizers)
     for _ in range(2):
-        assert training.trouble(training.step()) is None
+        assert training.non_finite(training.step()) is None
     for name, weights in game.point().items():
         assert not all(torch.equal(a, b) for a, b in zip(weights, start[name], strict=True)), f"{name} never moved"
 
@@ -90,10 +90,10 @@ def test_two_steps(rule, chain) -> None:
         two_steps(Alternating(("critic", *ORDER), make_rule(rule)), CHAINS[chain]())
 
 
-WEIGHTED = Part(Importance, oracle=Part(SVRG, batch=32, summands="batches"), constants=(1.0, 2.0) * 28)
+WEIGHTED = Spec(Importance, oracle=Spec(SVRG, batch=32, components="batches"), constants=(1.0, 2.0) * 28)
 NESTED = {
-    "consensus": Part(Consensus, oracle=Part(Stochastic, batch=32), weight=0.1),
-    "accelerated": Part(AcceleratedSVRG, oracle=WEIGHTED, tau=0.1),
+    "consensus": Spec(Consensus, oracle=Spec(Stochastic, batch=32), weight=0.1),
+    "accelerated": Spec(AcceleratedSVRG, oracle=WEIGHTED, tau=0.1),
 }
 
 
@@ -102,17 +102,17 @@ def test_nested_oracles_in_recipes(name) -> None:
     """The source and the run's seed reach the inner oracle; plain data leave that seed to the run."""
     recipe = Recipe(
         name=name,
-        data=Part(Digits),
-        source=Part(PairedSource, latent=4),
-        game=Part(
+        data=Spec(Digits),
+        source=Spec(PairedSource, latent=4),
+        game=Spec(
             Adversarial,
-            generator=Part(MlpGenerator, latent=4, hidden=(8,), shape=(1, 8, 8)),
-            critic=Part(MlpCritic, hidden=(8,), shape=(1, 8, 8)),
-            objective=Part(NonSaturating),
+            generator=Spec(MlpGenerator, latent=4, hidden=(8,), shape=(1, 8, 8)),
+            critic=Spec(MlpCritic, hidden=(8,), shape=(1, 8, 8)),
+            objective=Spec(NonSaturating),
         ),
         oracle=NESTED[name],
-        rule=Part(Simultaneous),
-        bases={n: Part(torch.optim.SGD, lr=1e-3) for n in ORDER},
+        rule=Spec(Simultaneous),
+        optimizers={n: Spec(torch.optim.SGD, lr=1e-3) for n in ORDER},
         seed=5,
     )
     plain = recipe.to_plain()
@@ -125,5 +125,5 @@ def test_nested_oracles_in_recipes(name) -> None:
         innermost = innermost.oracle
     assert getattr(innermost, "seed", 5) == training.oracle.source.seed == 5
     training.step()
-    pinned = recipe.with_({"oracle.oracle": Part(SVRG, batch=32, seed=9)}) if name == "accelerated" else recipe
+    pinned = recipe.with_({"oracle.oracle": Spec(SVRG, batch=32, seed=9)}) if name == "accelerated" else recipe
     assert ("'seed': 9" in str(pinned.to_plain()["oracle"])) == (name == "accelerated")

@@ -9,7 +9,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
@@ -67,7 +67,7 @@ def test_draws_follow_the_constants_and_the_estimate_is_what_it_says(finite_sum)
 
 
 def test_constants_proportional_to_the_summands_remove_the_noise(finite_sum) -> None:
-    """With p_i proportional to ||F_i(w)|| no sampling of single summands has less variance."""
+    """With p_i proportional to ||F_i(w)|| no sampling of single component functions has less variance."""
     game, source = finite_sum
     rows = game.matrices @ game.joint() + game.offsets
     rows[:10] *= 20.0
@@ -85,20 +85,22 @@ def test_constants_proportional_to_the_summands_remove_the_noise(finite_sum) -> 
 def test_refusals(finite_sum) -> None:
     game, source = finite_sum
     ones = [1.0] * 50
-    with pytest.raises(InvalidType, match="Importance.oracle is Full: expected Stochastic or SVRG"):
-        Importance(Full(source), ones)
+    with pytest.raises(InvalidType, match="Importance.oracle is FullBatch: expected Stochastic or SVRG"):
+        Importance(FullBatch(source), ones)
     with pytest.raises(InvalidType, match="Importance.oracle is SAGA: expected Stochastic or SVRG"):
         Importance(SAGA(source, batch=1), ones)
     with pytest.raises(InvalidValue, match="there are 50 constants for 12 mini-batches of 4: expected as many"):
         Importance(Stochastic(source, batch=4), ones)
     with pytest.raises(InvalidValue, match="the smallest constant is 0.0: expected finite numbers > 0"):
         Importance(Stochastic(source, batch=1), [0.0, *ones[1:]])
-    with pytest.raises(InvalidValue, match="SVRG.batch is 4 and its summands are samples, whose weights differ"):
+    with pytest.raises(
+        InvalidValue, match="SVRG.batch is 4 and its component functions are samples, whose weights differ"
+    ):
         Importance(SVRG(source, batch=4), [1.0] * 12).bind(game)
     with pytest.raises(InvalidValue, match="when is 'helps', which measures uniform draws: expected 'always'"):
         Importance(SVRG(source, batch=1, when="helps"), ones)
-    with pytest.raises(InvalidValue, match="refresh is 'adaptive', which measures uniform draws: expected another"):
-        Importance(SVRG(source, batch=1, refresh="adaptive"), ones)
+    with pytest.raises(InvalidValue, match="schedule is 'adaptive', which measures uniform draws: expected another"):
+        Importance(SVRG(source, batch=1, schedule="adaptive"), ones)
     shuffled = PairedSource(torch.zeros(50, 2), latent=1, order="shuffled")
     with pytest.raises(InvalidValue, match="source.order is 'shuffled', which importance sampling replaces"):
         Importance(Stochastic(shuffled, batch=1), ones)

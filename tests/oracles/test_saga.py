@@ -13,7 +13,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.oracles.saga import SAGA, _Memory
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.alternating import Alternating
@@ -35,8 +35,8 @@ def digits_gan(norm: str = "none", *, dtype=torch.float64, size: int = 24) -> tu
 
 
 def training_of(game, oracle, rule=None, lr: float = 0.05, **options) -> Training:
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n in game.players}
-    return Training(game, oracle, rule or Simultaneous(), bases, **options)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n in game.players}
+    return Training(game, oracle, rule or Simultaneous(), optimizers, **options)
 
 
 def through_disk(state):
@@ -67,12 +67,12 @@ def rows_at(game, w: Tensor) -> Tensor:
 def test_saga_by_hand(finite_sum) -> None:
     """The recursion written out, with repeats inside a batch, on the same draws."""
     game, source = finite_sum
-    w, lr, twin = game.joint(), 0.05, IndexSource(source.size)
+    w, lr, shadow = game.joint(), 0.05, IndexSource(source.size)
     training = training_of(game, SAGA(source, batch=20), lr=lr)
     table = rows_at(game, w)
     repeats = 0
     for _ in range(25):
-        index = twin.sample(20).index
+        index = shadow.sample(20).index
         repeats += 20 - len(index.unique())
         here = rows_at(game, w)
         estimate = (here - table)[index].mean(0) + table.mean(0)
@@ -81,7 +81,9 @@ def test_saga_by_hand(finite_sum) -> None:
         training.step()
         assert (game.joint() - w).norm() < 1e-13
     assert repeats > 0
-    assert training.oracle.evaluations["x"] == source.size + 25 * 20 - repeats, "a repeated summand is evaluated once"
+    assert training.oracle.evaluations["x"] == source.size + 25 * 20 - repeats, (
+        "a repeated component function is evaluated once"
+    )
 
 
 def test_saga_converges_linearly_where_stochastic_stalls(finite_sum) -> None:
@@ -198,10 +200,10 @@ def test_memory_is_said_and_refused_before_it_is_allocated(monkeypatch) -> None:
     game, source = digits_gan(dtype=torch.float32)
     weights = sum(p.numel() for n in game.players for p in game.parameters(n))
     gib = 24 * weights * 4 / 2**30
-    words = f"{gib:.3g} GiB for 24 summands at float32"
+    words = f"{gib:.3g} GiB for 24 component functions at float32"
     assert SAGA(source, batch=8).bind(game) == f"the table of gradients takes {words}"
     assert f"{gib / 2:.3g} GiB" in SAGA(source, batch=8, dtype="bfloat16").bind(game)
-    assert " GiB for 3 summands at" in SAGA(source, batch=8, summands="batches").bind(game)
+    assert " GiB for 3 component functions at" in SAGA(source, batch=8, components="batches").bind(game)
     monkeypatch.setattr(_Memory, "__init__", lambda *a: pytest.fail("allocated"))
     with pytest.raises(InvalidValue, match=f"SAGA needs {words}, budget is 1e-06: raise it, or take"):
         training_of(game, SAGA(source, batch=8, budget=1e-6))
@@ -212,9 +214,9 @@ def test_refusals(finite_sum) -> None:
     infinite = FunctionSource(lambda n, g: Index(torch.randint(5, (n,), generator=g)))
     with pytest.raises(InvalidType, match="a table of gradients needs a finite sum and FunctionSource is infinite"):
         SAGA(infinite, batch=1)
-    with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 summands"):
+    with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 component functions"):
         SAGA(source, batch=60)
     with pytest.raises(InvalidValue, match="not bound to a game"):
         SAGA(source, batch=1).draw()
     with pytest.raises(InvalidType, match="restarts at snapshots and SAGA takes none"):
-        training_of(game, SAGA(source, batch=1), averages=Uniform(restart=0.1))
+        training_of(game, SAGA(source, batch=1), averages=UniformAverage(restart=0.1))

@@ -19,14 +19,14 @@ from manypaths.games.from_losses import FromLosses
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.oracles.consensus import Consensus
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.jacobian import jacobian_products
 from manypaths.oracles.second_order import Pair
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.r1 import R1
 from manypaths.sources.base import Index, IndexSource
 from manypaths.sources.gan_sample import GanSample
@@ -50,7 +50,7 @@ FIELDS = {Consensus: consensus_field, Symplectic: symplectic_field}
 
 
 def small_sum(n: int = 7, d: int = 2) -> tuple[Quadratic, IndexSource]:
-    """A few noisy summands with curvature, interaction and offsets."""
+    """A few noisy component functions with curvature, interaction and offsets."""
     generator = torch.Generator().manual_seed(2)
     matrices = torch.stack([curved_rotation(d, seed) for seed in range(n)])
     offsets = torch.randn(n, 2 * d, generator=generator, dtype=torch.float64)
@@ -68,7 +68,7 @@ def test_closed_form_column_by_column(make) -> None:
     columns, of_y = [], []
     for unit in torch.eye(len(M), dtype=M.dtype):
         game = Quadratic(M, start=unit)
-        oracle = make(Full(IndexSource(1), batch=1), weight=GAMMA)
+        oracle = make(FullBatch(IndexSource(1), batch=1), weight=GAMMA)
         columns.append(flat(oracle(game, oracle.draw())))
         of_y.append(flat(oracle(game, oracle.draw(), ("y",))))
     expected = FIELDS[make](M, M)
@@ -81,7 +81,7 @@ def test_independent_pairs_are_unbiased_and_one_batch_is_off_by_what_is_said(mak
     game, source = small_sum()
     w, jacobian = game.joint(), game.jacobian()
     expected = FIELDS[make](jacobian, game.field(w))
-    full = Full(source, batch=1, chunk=3)
+    full = FullBatch(source, batch=1, chunk=3)
     assert (mean_estimate(game, make(full, weight=GAMMA)) - expected).norm() < 1e-13
     pairs = make(Stochastic(source, batch=1), weight=GAMMA)
     assert len(list(pairs.outcomes())) == 49
@@ -103,7 +103,7 @@ def test_alignment_chooses_the_sign() -> None:
             field = m @ game.joint()
             slope, turn = m.mT @ field, (m.mT - m) @ field / 2
             sign = float(torch.sign((field @ slope) * (turn @ slope) / len(m) + 0.1))
-            oracle = Symplectic(Full(IndexSource(1), batch=1), weight=GAMMA, align=True)
+            oracle = Symplectic(FullBatch(IndexSource(1), batch=1), weight=GAMMA, align=True)
             assert (flat(oracle(game, oracle.draw())) - symplectic_field(m, field, sign)).norm() < 1e-10
             signs.add(sign)
     assert signs == {1.0, -1.0}
@@ -163,7 +163,7 @@ def normalised_gan(norm: str, penalty=None) -> Adversarial:
 @pytest.mark.parametrize(
     ("norm", "penalty"),
     [(norm, None) for norm in NORMS]
-    + [(norm, p) for norm in ("none", "group") for p in (R1(), Interpolated(), Dragan(std=0.6))],
+    + [(norm, p) for norm in ("none", "group") for p in (R1(), GradientPenalty(), Dragan(std=0.6))],
     ids=lambda v: v if isinstance(v, str) else type(v).__name__,
 )
 def test_products_equal_finite_differences_of_the_field(norm, penalty) -> None:
@@ -192,7 +192,7 @@ def test_costs(make, products) -> None:
     for oracle, cost in (
         (make(Stochastic(source, batch=8)), 8 + (1 + products) * 8),
         (make(Stochastic(source, batch=8), independent=False), (1 + products) * 8),
-        (make(Full(source, chunk=10)), (2 + products) * 24),
+        (make(FullBatch(source, chunk=10)), (2 + products) * 24),
     ):
         oracle.bind(game)
         oracle(game, oracle.draw(), ("critic",))
@@ -206,7 +206,7 @@ def test_one_evaluation_moves_buffers_and_unused_parameters_have_no_gradient() -
     game.gradients(source.sample(8), moves_buffers=True)
     once = float(calls)
     for make in FIELDS:
-        for inner in (Stochastic(source, batch=8), Full(source, chunk=10)):
+        for inner in (Stochastic(source, batch=8), FullBatch(source, chunk=10)):
             oracle = make(inner)
             oracle.bind(game)
             before = float(calls)
@@ -238,7 +238,7 @@ def test_constant_gradients_have_no_slope() -> None:
 
 def test_consensus_contracts_the_rotation_that_descent_expands() -> None:
     game = Bilinear(torch.ones(1, 1, dtype=torch.float64))
-    oracle = Consensus(Full(IndexSource(1), batch=1), weight=1.0)
+    oracle = Consensus(FullBatch(IndexSource(1), batch=1), weight=1.0)
     for _ in range(60):
         step = oracle(game, oracle.draw())
         game.move_to({n: [w - 0.3 * g for w, g in zip(ws, step[n], strict=True)] for n, ws in game.point().items()})
@@ -247,14 +247,16 @@ def test_consensus_contracts_the_rotation_that_descent_expands() -> None:
 
 def test_refusals() -> None:
     source = IndexSource(5)
-    with pytest.raises(InvalidType, match="Consensus.oracle is SVRG: expected Stochastic or Full, for a prod"):
+    with pytest.raises(InvalidType, match="Consensus.oracle is SVRG: expected Stochastic or FullBatch, for a prod"):
         Consensus(SVRG(source, batch=1))
-    with pytest.raises(InvalidType, match="Symplectic.oracle is Consensus: expected Stochastic or Full"):
+    with pytest.raises(InvalidType, match="Symplectic.oracle is Consensus: expected Stochastic or FullBatch"):
         Symplectic(Consensus(Stochastic(source, batch=1)))
     with pytest.raises(InvalidType, match="Consensus.oracle is <.*IndexSource.*>: expected Oracle"):
         Consensus(source)
-    with pytest.raises(InvalidValue, match="Symplectic.independent is False over Full, which is exact: expected True"):
-        Symplectic(Full(source, batch=1), independent=False)
+    with pytest.raises(
+        InvalidValue, match="Symplectic.independent is False over FullBatch, which is exact: expected True"
+    ):
+        Symplectic(FullBatch(source, batch=1), independent=False)
     with pytest.raises(InvalidValue, match="Consensus.weight is 0.0: expected a number > 0"):
         Consensus(Stochastic(source, batch=1), weight=0)
 
@@ -263,8 +265,8 @@ def test_refusals() -> None:
 @pytest.mark.filterwarnings("ignore:.*use a critic without BatchNorm")
 def test_third_derivatives_that_torch_gets_wrong_are_refused(norm) -> None:
     oracle = Consensus(Stochastic(small_source(8), batch=4))
-    with pytest.raises(InvalidType, match=r"takes third derivatives of (Batch|Layer)Norm.* under Interpolated"):
-        oracle.bind(normalised_gan(norm, Interpolated()))
+    with pytest.raises(InvalidType, match=r"takes third derivatives of (Batch|Layer)Norm.* under GradientPenalty"):
+        oracle.bind(normalised_gan(norm, GradientPenalty()))
     oracle.bind(normalised_gan(norm))
     x, v = torch.randn(6, 5, dtype=torch.float64, requires_grad=True), torch.randn(6, 5, dtype=torch.float64)
     layer = NORMS[norm](5).double()

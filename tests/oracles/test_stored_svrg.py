@@ -1,4 +1,4 @@
-"""SVRG that keeps the addends of its full pass: the same to the bit, unbiased when rounded, honest about cost."""
+"""SVRG that keeps the gradients of its full pass: the same to the bit, unbiased when rounded, honest about cost."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.layers import Norm
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.oracles.full import full_gradient
+from manypaths.oracles.full_batch import full_gradient
 from manypaths.oracles.importance import Importance
-from manypaths.oracles.snapshot import Addends
+from manypaths.oracles.snapshot import StoredGradients
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.table import GradientTable, gib_per_row
 from manypaths.penalties.r1 import R1
@@ -54,8 +54,8 @@ def room(game: Game, rows: float, store: Any = "game") -> float:
 
 
 def trained(game: Game, oracle: SVRG, rule: Rule, steps: int) -> Training:
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=0.05) for n in game.players}
-    training = Training(game, oracle, rule, bases)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.05) for n in game.players}
+    training = Training(game, oracle, rule, optimizers)
     for _ in range(steps):
         training.step()
     return training
@@ -81,8 +81,8 @@ def test_in_the_dtype_of_the_weights_ten_steps_are_the_same_to_the_bit(norm: Nor
     ends, bills = [], []
     for store in ("none", "game"):
         game, source = gan(norm, torch.float32)
-        options: Any = {"summands": "batches"} if store == "none" else {"store": store, "budget": room(game, rows)}
-        training = trained(game, SVRG(source, batch=BATCH, refresh="fixed", every=7, **options), rule, 10)
+        options: Any = {"components": "batches"} if store == "none" else {"store": store, "budget": room(game, rows)}
+        training = trained(game, SVRG(source, batch=BATCH, schedule="fixed", every=7, **options), rule, 10)
         ends.append(state_of(game))
         bills.append(training.oracle.evaluations["critic"] / BATCH)
     assert torch.equal(*ends)
@@ -93,11 +93,11 @@ def test_in_the_dtype_of_the_weights_ten_steps_are_the_same_to_the_bit(norm: Nor
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_with_two_lanes_the_steps_are_the_same(two_lanes: None, norm: Norm) -> None:
+def test_with_two_threads_the_steps_are_the_same(two_threads: None, norm: Norm) -> None:
     ends = []
-    for options in ({"summands": "batches"}, {"store": "game"}):
+    for options in ({"components": "batches"}, {"store": "game"}):
         game, source = gan(norm)
-        trained(game, SVRG(source, batch=BATCH, refresh="fixed", every=7, **options), Extragradient(), 10)
+        trained(game, SVRG(source, batch=BATCH, schedule="fixed", every=7, **options), Extragradient(), 10)
         ends.append(state_of(game))
     torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
 
@@ -161,15 +161,15 @@ def through_disk(state: Any) -> Any:
 @pytest.mark.parametrize(
     ("rule", "rows", "threads"),
     [(Extragradient(), BATCHES, 1), (Extragradient(), 3, 2), (Alternating(("critic", "critic", "generator")), 3, 1)],
-    ids=["all", "half, two lanes", "alternating, half"],
+    ids=["all", "half, two concurrent evaluations", "alternating, half"],
 )
-def test_resumed_equals_uninterrupted_bit_for_bit(two_lanes: None, rule: Rule, rows: int, threads: int) -> None:
+def test_resumed_equals_uninterrupted_bit_for_bit(two_threads: None, rule: Rule, rows: int, threads: int) -> None:
     torch.set_num_threads(threads)
 
     def fresh(steps: int) -> Training:
         game, source = gan("batch", torch.float32)
         budget = room(game, rows, "bfloat16")
-        oracle = SVRG(source, batch=BATCH, refresh="fixed", every=4, store="bfloat16", budget=budget)
+        oracle = SVRG(source, batch=BATCH, schedule="fixed", every=4, store="bfloat16", budget=budget)
         return trained(game, oracle, rule, steps)
 
     whole = fresh(4)
@@ -182,7 +182,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(two_lanes: None, rule: Rule, r
         for _ in range(4 - stop):
             second.step()
         assert torch.equal(state_of(whole.game), state_of(second.game))
-        assert whole.oracle.evaluations == second.oracle.evaluations, "what is evaluated again is not on the bill"
+        assert whole.oracle.evaluations == second.oracle.evaluations, "what is evaluated again is not counted"
 
 
 def _tensors(state: Any) -> list[Tensor]:
@@ -193,7 +193,7 @@ def _tensors(state: Any) -> list[Tensor]:
 
 
 def test_measuring_noise_leaves_no_trace_and_evaluates_nothing_again(monkeypatch) -> None:
-    monkeypatch.setattr(Addends, "again", lambda *a: pytest.fail("the table was evaluated again for nothing"))
+    monkeypatch.setattr(StoredGradients, "again", lambda *a: pytest.fail("the table was evaluated again for nothing"))
     ends, noises = [], []
     for measure in (False, True):
         game, source = gan()
@@ -292,8 +292,10 @@ def test_refusals() -> None:
     game, source = gan()
     with pytest.raises(InvalidValue, match="budget is 1e-09 GiB and one mini-batch's gradients take 2.31e-05: raise"):
         SVRG(source, batch=4, store="game", budget=1e-9).bind(game)
-    with pytest.raises(InvalidValue, match="summands is 'samples', and store is 'game', which keeps one row per mini"):
-        SVRG(source, batch=4, store="game", summands="samples")
+    with pytest.raises(
+        InvalidValue, match="components is 'samples', and store is 'game', which keeps one row per mini"
+    ):
+        SVRG(source, batch=4, store="game", components="samples")
     population = Population([Bilinear(torch.ones(4, 1, 1, dtype=torch.float64)) for _ in range(2)], seeds=(0, 1))
     with pytest.raises(InvalidType, match="store is 'game', a table for one run: expected 'none' for a Population"):
         SVRG(PopulationSource.of(lambda seed: IndexSource(4, seed=seed), (0, 1)), batch=1, store="game").bind(

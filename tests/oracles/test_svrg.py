@@ -9,15 +9,15 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.oracles.cadence import Cadence
-from manypaths.oracles.full import Full
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.saga import SAGA
+from manypaths.oracles.snapshot_schedule import SnapshotSchedule
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.variance import Spread
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.r1 import R1
 from manypaths.populations.source import PopulationSource
 from manypaths.randomness import Coins
@@ -50,7 +50,9 @@ def wander(game, oracle, distance: float = 0.02) -> None:
 
 
 @pytest.mark.parametrize(
-    "penalties", [(), (R1(1.0),), (Interpolated(),), (Dragan(std=0.6),)], ids=["none", "r1", "interpolated", "dragan"]
+    "penalties",
+    [(), (R1(1.0),), (GradientPenalty(),), (Dragan(std=0.6),)],
+    ids=["none", "r1", "interpolated", "dragan"],
 )
 def test_mean_over_all_samples_is_the_full_gradient(penalties) -> None:
     game, source = digits_gan("none", penalties)
@@ -89,7 +91,7 @@ def test_dropout_masks_are_part_of_the_sample() -> None:
     assert mean_error(game, oracle) < 1e-12
 
 
-@pytest.mark.parametrize("penalty", [Interpolated(), Dragan(), Dragan(std=0.6), R1()])
+@pytest.mark.parametrize("penalty", [GradientPenalty(), Dragan(), Dragan(std=0.6), R1()])
 def test_penalties_on_a_batchnorm_critic_warn_and_work(penalty) -> None:
     with pytest.warns(UserWarning, match="use a critic without BatchNorm"):
         game, source = digits_gan("batch", (penalty,))
@@ -110,9 +112,9 @@ def test_at_the_snapshot_every_estimate_is_the_full_gradient(finite_sum) -> None
 
 def test_cost_of_an_svre_iteration_is_five(finite_sum) -> None:
     game, source = finite_sum
-    oracle = SVRG(source, batch=1, refresh="svre", seed=3)
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=0.01) for n in game.players}
-    training = Training(game, oracle, Extragradient(), bases)
+    oracle = SVRG(source, batch=1, schedule="svre", seed=3)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.01) for n in game.players}
+    training = Training(game, oracle, Extragradient(), optimizers)
     oracle.take_snapshot(game)
     for _ in range(1500):
         training.step()
@@ -125,8 +127,8 @@ def test_svre_converges_where_stochastic_extragradient_stalls(finite_sum) -> Non
     start, ends = game.point(), {}
     for name, oracle in (("svre", SVRG(source, batch=1)), ("stochastic", Stochastic(source, batch=1))):
         game.move_to(start)
-        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
-        training = Training(game, oracle, Extragradient(), bases)
+        optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
+        training = Training(game, oracle, Extragradient(), optimizers)
         for _ in range(2000):
             training.step()
         ends[name] = float((game.joint() - game.solution()).norm())
@@ -138,10 +140,10 @@ def test_restart_moves_to_the_average_before_the_snapshot(finite_sum) -> None:
     start, iterates = game.point(), {}
     for restart in (0.0, 1.0):
         game.move_to(start)
-        average = Uniform(restart=restart)
-        bases = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
-        oracle = SVRG(IndexSource(source.size), batch=1, refresh="fixed", every=6)
-        training = Training(game, oracle, Extragradient(), bases, averages=average)
+        average = UniformAverage(restart=restart)
+        optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in game.players}
+        oracle = SVRG(IndexSource(source.size), batch=1, schedule="fixed", every=6)
+        training = Training(game, oracle, Extragradient(), optimizers, averages=average)
         infos = [(training.step(), game.joint()) for _ in range(3)]
         iterates[restart] = [w for _, w in infos]
         assert [info.jumped for info, _ in infos] == [False, False, restart == 1.0]
@@ -154,14 +156,14 @@ def test_restart_moves_to_the_average_before_the_snapshot(finite_sum) -> None:
 
 @pytest.mark.parametrize(("name", "mean"), [("fixed", 10), ("geometric", 10), ("loopless", 10), ("svre", 20)])
 def test_cadences(name, mean) -> None:
-    cadence = Cadence(name, 10, Coins((0,), "cadence"))
+    timer = SnapshotSchedule(name, 10, Coins((0,), "cadence"))
     ages = []
     for _ in range(30_000):
-        cadence.advance()
-        cadence.advance()
-        if cadence.due():
-            ages.append(int(cadence.drawn))
-            cadence.restart()
+        timer.advance()
+        timer.advance()
+        if timer.due():
+            ages.append(int(timer.drawn))
+            timer.restart()
     average = sum(ages) / len(ages)
     # ages are even; a geometric age is rounded up to the next step, which adds half a draw on average
     assert average == pytest.approx(mean, rel=0.08)
@@ -190,7 +192,7 @@ def test_helps_switches_variance_reduction_off_where_it_hurts() -> None:
     sample = oracle.draw()
     spent = oracle.evaluations["x"]
     assert torch.equal(flat(oracle(game, sample)), flat(game.gradients(sample))), "where noise is small it is not"
-    assert oracle.evaluations["x"] - spent == 2 * 30 + 1, "probes are on the bill, the snapshot's evaluation is not"
+    assert oracle.evaluations["x"] - spent == 2 * 30 + 1, "probes are counted, the snapshot's evaluation is not"
 
 
 def signs(**options) -> tuple:
@@ -214,26 +216,26 @@ def signs(**options) -> tuple:
 
 
 def test_adaptive_refresh_where_the_ratio_passes_the_threshold() -> None:
-    game, oracle, ask = signs(refresh="adaptive")
+    game, oracle, ask = signs(schedule="adaptive")
     assert [ask(9.0), ask(9.0)] == [False, False], "not before it is measured"
     spent = oracle.evaluations["x"]
     assert not ask(1.0)
     assert oracle.watch.ratios == {"x": pytest.approx(0.25, abs=1e-12), "y": 0.0}
-    assert oracle.evaluations["x"] - spent == 2 * 12 + 2, "probes are on the bill"
+    assert oracle.evaluations["x"] - spent == 2 * 12 + 2, "probes are counted"
     assert [ask(3.0), ask(3.0), ask(3.0)] == [False, False, True]
     assert oracle.watch.ratios["x"] == pytest.approx(0.5625, abs=1e-12)
     oracle.take_snapshot(game)
     assert not oracle.due()
     assert oracle.age == 0
     assert not ask(3.0)
-    _, oracle, ask = signs(refresh="adaptive", every=2, threshold=2.0)
+    _, oracle, ask = signs(schedule="adaptive", every=2, threshold=2.0)
     assert [ask(9.0), ask(9.0)] == [False, True], "at the latest at age every"
-    _, oracle, ask = signs(refresh="adaptive", threshold=0.9)
+    _, oracle, ask = signs(schedule="adaptive", threshold=0.9)
     assert [ask(3.0) for _ in range(9)] == [False] * 9
 
 
 def test_a_new_snapshot_helps_until_it_is_measured() -> None:
-    game, oracle, ask = signs(refresh="adaptive", when="helps", threshold=2.0)
+    game, oracle, ask = signs(schedule="adaptive", when="helps", threshold=2.0)
     assert [ask(-0.55), ask(-0.55), ask(-0.55)] == [False] * 3
     assert oracle.watch.ratios["x"] == pytest.approx((0.55 / 0.45) ** 2)
     assert (oracle.reduces("x"), oracle.reduces("y")) == (False, True)
@@ -257,27 +259,27 @@ def test_refusals() -> None:
         InvalidType, match=r"SVRG needs a finite sum and FunctionSource is infinite: use PairedSource.from_dataset"
     ):
         SVRG(infinite, batch=2)
-    with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 summands"):
+    with pytest.raises(InvalidValue, match="batch is 60: expected at most the 50 component functions"):
         SVRG(IndexSource(50), batch=60)
     with pytest.raises(InvalidValue, match="SVRG.batch is -1: expected a number >= 1"):
         SVRG(IndexSource(50), batch=-1)
     game, source = digits_gan("batch")
     with pytest.raises(InvalidValue, match="couples the samples of a batch"):
-        SVRG(source, batch=16, summands="samples").bind(game)
+        SVRG(source, batch=16, components="samples").bind(game)
     with pytest.raises(InvalidValue, match="probes is 1: expected at least 2, for a variance needs two draws"):
-        SVRG(source, batch=16, refresh="adaptive", probes=1)
+        SVRG(source, batch=16, schedule="adaptive", probes=1)
     with pytest.raises(InvalidValue, match="not bound to a game"):
         SVRG(source, batch=16).draw()
 
 
-@pytest.mark.parametrize("make", [SVRG, SAGA, Full])
+@pytest.mark.parametrize("make", [SVRG, SAGA, FullBatch])
 def test_a_traversal_of_samples_is_refused_where_batches_are_drawn(make) -> None:
     game, source = digits_gan("batch")
     plain, _ = digits_gan("none")
     own = PairedSource(source.real, latent=4, redraw="traversal")
     for traversed, of, options in (
         (own, game, {}),
-        (own, plain, {"summands": "batches"}),
+        (own, plain, {"components": "batches"}),
         (PopulationSource([source, own]), game, {}),
     ):
         with pytest.raises(InvalidValue, match="redraw is 'traversal', .* expected 'refresh' or 'never'"):

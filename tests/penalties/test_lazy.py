@@ -12,11 +12,11 @@ from manypaths.errors import InvalidType
 from manypaths.games.adversarial import Adversarial
 from manypaths.models.mlp import MlpCritic
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.populations.population import Population
@@ -33,7 +33,7 @@ def subject(n: int) -> tuple[nn.Module, GanSample, torch.Tensor]:
     return critic, GanSample(real, torch.randn(n, 2), torch.arange(n)), fake
 
 
-@pytest.mark.parametrize("inner", [R1(), Interpolated(), Dragan(std=0.3)], ids=repr)
+@pytest.mark.parametrize("inner", [R1(), GradientPenalty(), Dragan(std=0.3)], ids=repr)
 def test_the_mean_over_all_coins_is_the_penalty(inner, monkeypatch) -> None:
     critic, s, fake = subject(4)
     lazy, share, mean = Lazy(inner, every=3), 1 / 3, 0.0
@@ -80,8 +80,8 @@ def test_only_the_chosen_are_evaluated() -> None:
 def test_a_finite_sum_stays_one() -> None:
     game = small_gan(penalties=[Lazy(R1(10.0), every=4)])
     assert not game.couples_samples
-    bases = Bases({n: torch.optim.SGD(game.parameters(n), lr=0.05) for n in game.players})
-    training = Training(game, SVRG(small_source(), batch=8, every=50), Simultaneous(), bases)
+    optimizers = Optimizers({n: torch.optim.SGD(game.parameters(n), lr=0.05) for n in game.players})
+    training = Training(game, SVRG(small_source(), batch=8, every=50), Simultaneous(), optimizers)
     for _ in range(3):
         training.step()
     assert mean_error(game, training.oracle) < 1e-12
@@ -111,6 +111,6 @@ def test_refusals() -> None:
     games = [small_gan(penalties=[Lazy(every=2)]) for _ in range(2)]
     source = PopulationSource([small_source(seed=i) for i in range(2)])
     population = Population(games)
-    bases = Bases({n: torch.optim.SGD(population.parameters(n), lr=0.1) for n in population.players})
+    optimizers = Optimizers({n: torch.optim.SGD(population.parameters(n), lr=0.1) for n in population.players})
     with pytest.raises(InvalidType, match="Lazy chooses another number of samples in each member of a population"):
-        Training(population, Stochastic(source, batch=4), Simultaneous(), bases).step()
+        Training(population, Stochastic(source, batch=4), Simultaneous(), optimizers).step()

@@ -10,15 +10,15 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.penalties.base import GradientPenalty
+from manypaths.penalties.base import InputGradientPenalty
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.penalties.r2 import R2
 from manypaths.sources.gan_sample import GanSample
 
-PENALTIES = [Interpolated(), Interpolated(sides="one"), Dragan(), Dragan(std=0.5), R1(), R2()]
+PENALTIES = [GradientPenalty(), GradientPenalty(sides="one"), Dragan(), Dragan(std=0.5), R1(), R2()]
 WIDTHS = {"size": 8, "width": 2}
 
 
@@ -27,14 +27,14 @@ def subject(dtype) -> tuple[GanSample, torch.Tensor]:
     return GanSample(real, torch.randn(5, 4, dtype=dtype), torch.arange(5)), torch.randn(5, 1, 8, 8, dtype=dtype)
 
 
-def plain(penalty: GradientPenalty, critic: nn.Module, s: GanSample, fake: torch.Tensor) -> torch.Tensor:
+def plain(penalty: InputGradientPenalty, critic: nn.Module, s: GanSample, fake: torch.Tensor) -> torch.Tensor:
     """The same through ``autograd.grad``, as one would write it by hand."""
     points = penalty.points(s, fake).requires_grad_()
     slope = torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0].flatten(1)
     if isinstance(penalty, (R1, R2)):
         return penalty.weight / 2 * slope.square().sum(1).mean()
     excess = slope.norm(dim=1) - penalty.target
-    one_sided = isinstance(penalty, Interpolated) and penalty.sides == "one"
+    one_sided = isinstance(penalty, GradientPenalty) and penalty.sides == "one"
     return penalty.weight * (excess.clamp_min(0) if one_sided else excess).square().mean()
 
 

@@ -10,7 +10,7 @@ from manypaths.errors import InvalidValue
 from manypaths.models.mlp import MlpCritic
 from manypaths.penalties import PENALTIES
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.penalties.r2 import R2
@@ -20,9 +20,9 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
 NOISES = ("original", "compare-gan", "gaussian")
 TARGET_ONE = [
     *(penalty for name in PENALTIES if getattr(penalty := PENALTIES[name](), "target", None) == 1.0),
-    Interpolated(sides="one"),
+    GradientPenalty(sides="one"),
     *(Dragan(noise=noise, std=std) for noise in NOISES for std in ("batch", 0.7)),
-    Lazy(Interpolated(), every=2),
+    Lazy(GradientPenalty(), every=2),
 ]
 
 
@@ -63,10 +63,10 @@ def test_values_on_a_linear_critic(shape) -> None:
     s, steep, mild = sample(shape), Linear(shape, 3.0), Linear(shape, 0.5)
     fake = torch.zeros_like(s.real)
     for penalty, at_three, at_half in [
-        (Interpolated(), 40.0, 2.5),
-        (Interpolated(sides="one"), 40.0, 0.0),
-        (Interpolated(target=0.0), 90.0, 2.5),
-        (Interpolated(2.0, 0.5, "one"), 12.5, 0.0),
+        (GradientPenalty(), 40.0, 2.5),
+        (GradientPenalty(sides="one"), 40.0, 0.0),
+        (GradientPenalty(target=0.0), 90.0, 2.5),
+        (GradientPenalty(2.0, 0.5, "one"), 12.5, 0.0),
         (Dragan(), 40.0, 2.5),
         (R1(2.0), 9.0, 0.25),
         (R2(2.0), 9.0, 0.25),
@@ -82,14 +82,14 @@ def test_where_the_slope_is_taken() -> None:
     mean_square = lambda x: x.square().flatten(1).sum(1).mean().item()  # noqa: E731
     assert R1()(Square(), s, fake).item() == pytest.approx(mean_square(s.real) / 2, rel=1e-13)
     assert R2()(Square(), s, fake).item() == pytest.approx(mean_square(fake) / 2, rel=1e-13)
-    between = Interpolated().points(s, fake)
-    assert Interpolated(1.0, 0.0)(Square(), s, fake).item() == pytest.approx(mean_square(between), rel=1e-13)
+    between = GradientPenalty().points(s, fake)
+    assert GradientPenalty(1.0, 0.0)(Square(), s, fake).item() == pytest.approx(mean_square(between), rel=1e-13)
 
 
 def test_interpolation_uses_one_mixing_factor_per_sample() -> None:
     s = sample((2, 3, 3), n=500)
     fake = torch.ones_like(s.real) * 5
-    mixing = ((Interpolated().points(s, fake) - fake) / (s.real - fake)).flatten(1)
+    mixing = ((GradientPenalty().points(s, fake) - fake) / (s.real - fake)).flatten(1)
     assert (mixing - mixing[:, :1]).abs().max() < 1e-9, "one factor for all pixels of a sample"
     assert 0.45 < float(mixing[:, 0].mean()) < 0.55
     assert float(mixing.min()) >= -1e-12
@@ -101,8 +101,8 @@ def test_a_one_sided_penalty_leaves_mild_samples_alone() -> None:
     real = torch.zeros(3, 4, dtype=torch.float64)
     real[:, 0] = torch.tensor([0.5, 1.0, 3.0])
     s = GanSample(real, torch.zeros(3, 2), torch.arange(3))
-    assert Interpolated(1.0, sides="one")(Square(), s, real).item() == pytest.approx(4 / 3, rel=1e-12)
-    assert Interpolated(1.0, sides="two")(Square(), s, real).item() == pytest.approx(4.25 / 3, rel=1e-12)
+    assert GradientPenalty(1.0, sides="one")(Square(), s, real).item() == pytest.approx(4 / 3, rel=1e-12)
+    assert GradientPenalty(1.0, sides="two")(Square(), s, real).item() == pytest.approx(4.25 / 3, rel=1e-12)
 
 
 @pytest.mark.parametrize(("noise", "low", "high"), [("original", 0.0, 0.5), ("compare-gan", -0.5, 0.5)])
@@ -126,13 +126,13 @@ def test_dragan_scales() -> None:
 
 
 ALL = [
-    Interpolated(),
-    Interpolated(sides="one", target=0.1),
-    Interpolated(target=0.0),
+    GradientPenalty(),
+    GradientPenalty(sides="one", target=0.1),
+    GradientPenalty(target=0.0),
     Dragan(std=0.3),
     R1(),
     R2(),
-    Lazy(Interpolated(), 2),
+    Lazy(GradientPenalty(), 2),
 ]
 
 
@@ -155,6 +155,6 @@ def test_gradients_equal_finite_differences(penalty) -> None:
 
 def test_a_side_without_effect_is_refused() -> None:
     with pytest.raises(InvalidValue, match="sides is 'one' with target 0: no norm lies below 0"):
-        Interpolated(target=0, sides="one")
-    with pytest.raises(InvalidValue, match="unknown value of Interpolated.sides: 'both'"):
-        Interpolated(sides="both")
+        GradientPenalty(target=0, sides="one")
+    with pytest.raises(InvalidValue, match="unknown value of GradientPenalty.sides: 'both'"):
+        GradientPenalty(sides="both")

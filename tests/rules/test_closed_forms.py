@@ -9,7 +9,7 @@ import torch
 
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.simultaneous import Simultaneous
@@ -91,8 +91,8 @@ def _extra_adam(m: torch.Tensor, w: torch.Tensor, steps: int, *, shared: bool, l
 def test_stock_adam_inside_extragradient_is_extra_adam(moments) -> None:
     start = torch.randn(6, dtype=torch.float64)
     game = Quadratic(M, start=start)
-    bases = {n: torch.optim.Adam(game.parameters(n), lr=0.02, betas=(0.5, 0.9)) for n in game.players}
-    training = Training(game, Full(IndexSource(1), batch=1), Extragradient(moments=moments), bases)
+    optimizers = {n: torch.optim.Adam(game.parameters(n), lr=0.02, betas=(0.5, 0.9)) for n in game.players}
+    training = Training(game, FullBatch(IndexSource(1), batch=1), Extragradient(moments=moments), optimizers)
     for _ in range(100):
         training.step()
     expected = _extra_adam(M, start, 100, shared=moments == "shared", lr=0.02)
@@ -103,8 +103,8 @@ def test_the_three_kinds_of_moments_end_in_different_places() -> None:
     ends = {}
     for moments in ("shared", "rewind", "separate"):
         game = Quadratic(M)
-        bases = {n: torch.optim.Adam(game.parameters(n), lr=0.02, betas=(0.5, 0.9)) for n in game.players}
-        training = Training(game, Full(IndexSource(1), batch=1), Extragradient(moments=moments), bases)
+        optimizers = {n: torch.optim.Adam(game.parameters(n), lr=0.02, betas=(0.5, 0.9)) for n in game.players}
+        training = Training(game, FullBatch(IndexSource(1), batch=1), Extragradient(moments=moments), optimizers)
         for _ in range(50):
             training.step()
         ends[moments] = game.joint()

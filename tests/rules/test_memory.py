@@ -11,9 +11,9 @@ from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.games.from_losses import FromLosses
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.optim.base import Bases
-from manypaths.oracles.full import Full
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.penalties.r1 import R1
@@ -39,8 +39,8 @@ LR = 0.1
 
 def training(rule, game=None, oracle=None, *, clip=None, lr=LR, optimiser=torch.optim.SGD, averages=None) -> Training:
     game = game or Quadratic(M)
-    bases = Bases({name: optimiser(game.parameters(name), lr=lr) for name in game.players}, clip=clip)
-    return Training(game, oracle or Full(IndexSource(1), batch=1), rule, bases, averages=averages)
+    optimizers = Optimizers({name: optimiser(game.parameters(name), lr=lr) for name in game.players}, clip=clip)
+    return Training(game, oracle or FullBatch(IndexSource(1), batch=1), rule, optimizers, averages=averages)
 
 
 def path(work: Training, steps: int) -> list[torch.Tensor]:
@@ -90,7 +90,7 @@ def test_optimistic_adam_equals_its_recursion() -> None:
 
 def test_popovs_half_steps_are_optimistic_gradient_descent() -> None:
     """w_{t+3/2} = w_{t+1/2} - eta (2 F(w_{t+1/2}) - F(w_{t-1/2})), begun with F(w_{-1/2}) = 0."""
-    popov, optimistic = training(PastExtragradient(keep_half=True)), training(Optimistic())
+    popov, optimistic = training(PastExtragradient(keep_extrapolated=True)), training(Optimistic())
     optimistic.rule.load_state_dict({"past": {n: [torch.zeros(3, dtype=torch.float64)] for n in "xy"}})
     assert torch.equal(flat(popov.step().half), optimistic.game.joint())
     for expected in path(optimistic, 8):
@@ -136,7 +136,7 @@ def test_lookahead_jumps_for_all_players_at_once_and_says_so() -> None:
 
 
 def test_a_snapshot_oracle_hears_of_a_sync() -> None:
-    work = training(Lookahead(Simultaneous(), k=2), oracle=SVRG(IndexSource(1), batch=1, every=1e9, refresh="fixed"))
+    work = training(Lookahead(Simultaneous(), k=2), oracle=SVRG(IndexSource(1), batch=1, every=1e9, schedule="fixed"))
     path(work, 4)
     assert torch.equal(flat(work.oracle.snapshot.point), work.game.joint())
 
@@ -155,7 +155,7 @@ def test_nested_lookahead_by_hand() -> None:
 
 
 def test_slow_weights_follow_a_restart() -> None:
-    average, oracle = Uniform(restart=1.0), SVRG(IndexSource(1), batch=1, every=2, refresh="fixed")
+    average, oracle = UniformAverage(restart=1.0), SVRG(IndexSource(1), batch=1, every=2, schedule="fixed")
     work = training(Lookahead(Simultaneous(), k=3), oracle=oracle, averages=average)
     w = torch.ones(6, dtype=torch.float64)
     first = w - LR * (M @ w)
@@ -173,10 +173,10 @@ def finite_sum() -> tuple[Quadratic, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("alpha", [None, 0.3])
 def test_variance_reduced_extragradient_by_hand(alpha) -> None:
-    """On two summands, along the samples that were drawn and with a snapshot after every third step."""
+    """On two component functions, along the samples that were drawn and with a snapshot after every third step."""
     game, matrices, offsets = finite_sum()
-    oracle = SVRG(IndexSource(2, seed=4), batch=1, refresh="fixed", every=3)
-    rule = VarianceReducedExtragradient(alpha=alpha, keep_half=True)
+    oracle = SVRG(IndexSource(2, seed=4), batch=1, schedule="fixed", every=3)
+    rule = VarianceReducedExtragradient(alpha=alpha, keep_extrapolated=True)
     work = training(rule, game, oracle)
     drawn, draw = [], oracle.draw
     oracle.draw = lambda: drawn.append(draw()) or drawn[-1]
@@ -190,7 +190,7 @@ def test_variance_reduced_extragradient_by_hand(alpha) -> None:
         half = mixed - LR * full
         z = mixed - LR * (full + matrices[i] @ (half - snapshot))
         snapshot = z if t % 3 == 0 else snapshot
-        assert (flat(info.half) - half).abs().max() < 1e-14
+        assert (flat(info.extrapolated) - half).abs().max() < 1e-14
         assert (game.joint() - z).abs().max() < 1e-13, t
     assert {int(sample.index) for sample in drawn} == {0, 1}
     assert oracle.evaluations["x"] == 10 * 2 + 4 * 2, "two per step, and a full pass of two at each of four snapshots"
@@ -198,7 +198,7 @@ def test_variance_reduced_extragradient_by_hand(alpha) -> None:
 
 def test_variance_reduced_extragradient_converges_under_noise() -> None:
     game, *_ = finite_sum()
-    work = training(VarianceReducedExtragradient(), game, SVRG(IndexSource(2), batch=1, refresh="loopless"), lr=0.5)
+    work = training(VarianceReducedExtragradient(), game, SVRG(IndexSource(2), batch=1, schedule="loopless"), lr=0.5)
     assert (path(work, 800)[-1] - game.solution()).norm() < 1e-10
 
 
@@ -213,8 +213,8 @@ def test_competitive_gradient_descent_counts_every_product() -> None:
 def test_competitive_gradient_descent_takes_rates_by_player() -> None:
     """dx = -a (grad_x f + D_xy f dy) and dy = -b (grad_y g + D_yx g dx), solved densely."""
     game, rates = Quadratic(M), {"x": 0.1, "y": 0.4}
-    bases = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n, lr in rates.items()}
-    work = Training(game, Full(IndexSource(1), batch=1), CompetitiveGradientDescent(tolerance=1e-15), bases)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=lr) for n, lr in rates.items()}
+    work = Training(game, FullBatch(IndexSource(1), batch=1), CompetitiveGradientDescent(tolerance=1e-15), optimizers)
     w = game.joint()
     work.step()
     scale = torch.tensor([0.1] * 3 + [0.4] * 3, dtype=torch.float64).diag()
@@ -253,7 +253,7 @@ def test_refusals() -> None:
         training(Lookahead(Alternating(("x", "y"), VarianceReducedExtragradient())), oracle=infinite)
     with pytest.raises(InvalidType, match=r"needs the correction always: SVRG.when is 'helps'"):
         training(VarianceReducedExtragradient(), oracle=SVRG(IndexSource(1), batch=1, when="helps"))
-    with pytest.raises(InvalidType, match="differentiates losses: expected Stochastic or Full, not SVRG"):
+    with pytest.raises(InvalidType, match="differentiates losses: expected Stochastic or FullBatch, not SVRG"):
         training(CompetitiveGradientDescent(), oracle=SVRG(IndexSource(1), batch=1))
     with pytest.raises(InvalidType, match="expected plain SGD with one rate as the base of 'x'"):
         training(CompetitiveGradientDescent(), optimiser=adam)
@@ -263,7 +263,7 @@ def test_refusals() -> None:
         Alternating(("x", "y"), Lookahead(Simultaneous()))
     work = training(Lookahead(Simultaneous()))
     with pytest.raises(InvalidType, match="Lookahead moves all players at once: expected no subset, got"):
-        work.rule.step(work.game, work.oracle, work.bases, ("x",))
+        work.rule.step(work.game, work.oracle, work.optimizers, ("x",))
     single = FromLosses({"x": lambda s, x: x(s).mean()}, {"x": torch.nn.Linear(1, 1)})
     with pytest.raises(InvalidValue, match=r"is for two players: this game has \['x'\]"):
         training(CompetitiveGradientDescent(), single, infinite)
@@ -289,13 +289,13 @@ class Reflected(Rule):
 
     _last: Remembered = field(default_factory=dict, init=False, repr=False)
 
-    def step(self, game, oracle, bases, players=None):
+    def step(self, game, oracle, optimizers, players=None):
         here = game.point(players)
         last = {name: self._last.get(name, here[name]) for name in here}
         game.move_to({name: [2 * a - b for a, b in zip(here[name], last[name], strict=True)] for name in here})
         gradients = oracle(game, oracle.draw(), here, moves_buffers=True)
         game.move_to(here)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         self._last.update(remembered(here))
         return StepInfo(gradients.losses)
 

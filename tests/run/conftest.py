@@ -12,13 +12,13 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.ema import EMA
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 
 
 @pytest.fixture(scope="session")
@@ -26,18 +26,18 @@ def tiny() -> Recipe:
     """Everything that has state, at once: BatchNorm, a partition, separate moments, two averages, restarts, noise."""
     return Recipe(
         name="tiny",
-        data=Part(Digits, limit=512),
-        source=Part(PairedSource, latent=4),
-        game=Part(
+        data=Spec(Digits, limit=512),
+        source=Spec(PairedSource, latent=4),
+        game=Spec(
             Adversarial,
-            generator=Part(DcganGenerator, size=8, latent=4, width=4),
-            critic=Part(DcganCritic, size=8, width=4),
-            objective=Part(NonSaturating),
+            generator=Spec(DcganGenerator, size=8, latent=4, width=4),
+            critic=Spec(DcganCritic, size=8, width=4),
+            objective=Spec(NonSaturating),
         ),
-        oracle=Part(SVRG, batch=64, every=3, when="helps", check_every=3),
-        rule=Part(Extragradient, moments="separate"),
-        bases={n: Part(Adam, lr=1e-3, betas=(0.5, 0.9)) for n in ("critic", "generator")},
-        averages={"uniform": Part(Uniform, restart=0.5), "ema": Part(EMA, decay=0.9)},
+        oracle=Spec(SVRG, batch=64, every=3, when="helps", check_every=3),
+        rule=Spec(Extragradient, moments="separate"),
+        optimizers={n: Spec(Adam, lr=1e-3, betas=(0.5, 0.9)) for n in ("critic", "generator")},
+        averages={"uniform": Spec(UniformAverage, restart=0.5), "ema": Spec(EMA, decay=0.9)},
         steps=12,
         threads=1,
         log_every=2,

@@ -61,12 +61,12 @@ def mistake(here):
         (["run", "digits-svre", "--set", "oracle.batch=-3"], "oracle.batch is -3: expected a number >= 1"),
         (["run", "digits-svre", "--set", "oracle.batch"], "expected PATH=VALUE"),
         (["run", "digits-svre", "--set", "source.latents=fresh"], "needs a finite sum"),
-        (["run", "digits-svre", "--set", "bases.critic.lr=-1"], "bases.critic: Invalid learning rate: -1"),
+        (["run", "digits-svre", "--set", "optimizers.critic.lr=-1"], "optimizers.critic: Invalid learning rate: -1"),
         (["run", "nowhere.json"], "nowhere.json does not exist"),
         (["run", "digits-svre", "--set", "rule=alternating"], "alternating lacks order"),
         (["run", "digits-svre", "--set", "game=bilinear"], "lacks matrices"),
         (
-            ["run", "digits-svre", "--set", "bases.critic=torch.optim:LBFGS"],
+            ["run", "digits-svre", "--set", "optimizers.critic=torch.optim:LBFGS"],
             "whose step needs no closure",
         ),
         (["run", "digits-adam", "--set", "oracle=svrg"], "expected latents='paired' (--set source.latents=paired)"),
@@ -114,7 +114,7 @@ def test_run_resume_report(tmp_path, here, mistake) -> None:
 
 
 def test_divergence_has_its_own_exit_status(here) -> None:
-    wild = ["--set", "bases.critic=sgd", "--set", "bases.critic.lr=1e30", "--set", "samples_every=0"]
+    wild = ["--set", "optimizers.critic=sgd", "--set", "optimizers.critic.lr=1e30", "--set", "samples_every=0"]
     done = here("run", "digits-svre", *wild)
     assert done.returncode == 3
     assert "diverged after" in done.stdout

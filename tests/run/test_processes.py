@@ -16,10 +16,10 @@ import torch
 
 from manypaths.errors import LostProcess
 from manypaths.models.mlp import MlpCritic, MlpGenerator
-from manypaths.parts import Part
 from manypaths.run import checkpoint
 from manypaths.run.loop import Run
 from manypaths.run.processes import lost_another
+from manypaths.specs import Spec
 
 IMAGE = (1, 8, 8)
 
@@ -28,8 +28,8 @@ IMAGE = (1, 8, 8)
 def independent(tiny):
     """Networks that do not couple the samples of a batch, so that a share of it is a share of its gradient."""
     changed = {
-        "game.generator": Part(MlpGenerator, latent=4, shape=IMAGE, hidden=(8,), bounded=True),
-        "game.critic": Part(MlpCritic, shape=IMAGE, hidden=(8,)),
+        "game.generator": Spec(MlpGenerator, latent=4, shape=IMAGE, hidden=(8,), bounded=True),
+        "game.critic": Spec(MlpCritic, shape=IMAGE, hidden=(8,)),
         "oracle.batch": 31,
         "oracle.when": "always",
         "samples_every": 4,

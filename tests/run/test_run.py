@@ -127,9 +127,9 @@ def wait_until(done: Callable[[], bool], process: BaseProcess) -> None:
 def test_divergence_is_a_status_and_keeps_the_last_good_checkpoint(tiny, tmp_path) -> None:
     from torch.optim import SGD
 
-    from manypaths.parts import Part
+    from manypaths.specs import Spec
 
-    wild = tiny.with_({"bases": {n: Part(SGD, lr=1e30) for n in ("critic", "generator")}, "oracle.when": "always"})
+    wild = tiny.with_({"optimizers": {n: Spec(SGD, lr=1e30) for n in ("critic", "generator")}, "oracle.when": "always"})
     status = Run(wild, tmp_path / "r").train()
     assert status.state == "diverged"
     assert status.message.startswith(f"at step {status.step}, ")
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tiny, tmp_path) -> None:
 
 def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_path) -> None:
     from manypaths.models.mlp import MlpCritic
-    from manypaths.parts import Part
+    from manypaths.specs import Spec
 
     class Column(MlpCritic):
         """Scores (N, 1)."""
@@ -163,7 +163,7 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
             return super().forward(data)[:, None]
 
     with pytest.raises(InvalidValue, match=r"returned shape \(64, 1\) for a batch of 64: expected \(64,\)"):
-        Run(tiny.with_({"game.critic": Part(Column, shape=(1, 8, 8))}), tmp_path / "r")
+        Run(tiny.with_({"game.critic": Spec(Column, shape=(1, 8, 8))}), tmp_path / "r")
     assert not (tmp_path / "r").exists(), "nothing is left behind"
 
 
@@ -173,9 +173,9 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
         ({"game.generator.latent": 7}, "the generator does not take latents of shape (64, 4)"),
         ({"game.generator.size": 28}, "the generator makes data of shape (1, 28, 28) and the data set's is (1, 8, 8)"),
         ({"game.critic.size": 28}, "the critic does not take data of shape (1, 8, 8)"),
-        ({"oracle.batch": 5000}, "batch is 5000: expected at most the 512 summands"),
+        ({"oracle.batch": 5000}, "batch is 5000: expected at most the 512 component functions"),
         ({"source.latents": "fresh"}, "SVRG needs a finite sum and latents='fresh' makes this source infinite"),
-        ({"averages.uniform.of": "half"}, "use Extragradient(keep_half=True)"),
+        ({"averages.uniform.of": "extrapolated"}, "use Extragradient(keep_extrapolated=True)"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_before_training(tiny, tmp_path, change, message) -> None:
@@ -206,7 +206,7 @@ def test_execution_is_a_setting_like_any_other(tiny, tmp_path) -> None:
         "memory": "auto",
         "compile": False,
         "capture": False,
-        "lanes": "auto",
+        "concurrent": "auto",
         "critic_pass": "auto",
         "kernels": "stock",
     }
@@ -224,9 +224,9 @@ def test_execution_is_a_setting_like_any_other(tiny, tmp_path) -> None:
     resumed = Run(changed, tmp_path / "parts", resume=True)
     resumed.train()
     assert equal(final(tmp_path / "whole"), final(tmp_path / "parts"))
-    game, bases = resumed.training.game, resumed.training.bases
+    game, optimizers = resumed.training.game, resumed.training.optimizers
     images = [p for name in game.players for p in game.parameters(name) if p.ndim == 4]
-    moments = {p: state["exp_avg"] for base in bases.values() for p, state in base.state.items()}
+    moments = {p: state["exp_avg"] for base in optimizers.values() for p, state in base.state.items()}
     assert len(images) == 6
     for p in images:
         assert p.is_contiguous(memory_format=torch.channels_last)

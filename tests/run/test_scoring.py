@@ -24,13 +24,13 @@ from manypaths.metrics.transport import WassersteinDistance
 from manypaths.models.classifiers import DigitsCnn
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.parts import Part
 from manypaths.run import scoring
 from manypaths.run.evaluation import evaluated, generate, inputs
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer, evaluate
 from manypaths.sources.pixels import to_float
+from manypaths.specs import Spec
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +130,11 @@ class HeldOut(DataSet):
 def plane(tiny) -> Recipe:
     """A GAN in the plane."""
     networks = {
-        "generator": Part(MlpGenerator, latent=4, shape=(2,), hidden=(8,)),
-        "critic": Part(MlpCritic, shape=(2,), hidden=(8,)),
-        "objective": Part(NonSaturating),
+        "generator": Spec(MlpGenerator, latent=4, shape=(2,), hidden=(8,)),
+        "critic": Spec(MlpCritic, shape=(2,), hidden=(8,)),
+        "objective": Spec(NonSaturating),
     }
-    return dataclasses.replace(tiny, name="plane", data=Part(HeldOut), game=Part(Adversarial, **networks), steps=3)
+    return dataclasses.replace(tiny, name="plane", data=Spec(HeldOut), game=Spec(Adversarial, **networks), steps=3)
 
 
 def test_points_are_scored_by_metrics_that_take_points(plane, tmp_path) -> None:

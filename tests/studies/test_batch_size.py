@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from manypaths.data.digits import Digits
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.metrics.feature_nets import FeatureNet
@@ -58,7 +58,7 @@ def test_smoke_runs_every_arm(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Digits, "reference", lambda self: self)
     monkeypatch.setitem(study.SIZES, "smoke", replace(study.SIZES["smoke"], seeds=1))
     plan = find_study("batch-size").at("smoke")
-    found = conduct(plan, tmp_path / "s", executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path / "s", executor=InProcess(), console=Console(file=io.StringIO()))
     assert (found.state, found.finished) == ("finished", 5)
     table = Table.read(tmp_path / "s" / "table.parquet")
     for name in ARMS[:-1]:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import SVRG, Coordinatewise, Extragradient, IndexSource, Training, Uniform
-from manypaths.experiments.engine import conduct
+from manypaths import SVRG, Extragradient, Training, UniformAverage
+from manypaths.analytic import Coordinatewise
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
+from manypaths.sources import IndexSource
 from manypaths.studies.bilinear_figure4 import study
 
 
@@ -25,9 +27,9 @@ def test_a_repetition_is_a_run_of_its_own(monkeypatch) -> None:
     for name in table.names:
         assert table[name] == pytest.approx(long_way[name], rel=1e-11)
     game = Coordinatewise(100, seed=3)
-    oracle = SVRG(IndexSource(100, seed=11), batch=1, refresh="svre", seed=11)
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
-    training = Training(game, oracle, Extragradient(), bases, averages=Uniform(restart=0.5), seed=11)
+    oracle = SVRG(IndexSource(100, seed=11), batch=1, schedule="svre", seed=11)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
+    training = Training(game, oracle, Extragradient(), optimizers, averages=UniformAverage(restart=0.5), seed=11)
     for _ in range(200):
         training.step()
     x, y = (game.joint() - game.solution()).chunk(2)
@@ -63,7 +65,7 @@ def test_every_verdict_flips() -> None:
 def test_the_study_at_its_smallest(tmp_path) -> None:
     plan = study.study().at("smoke")
     plan = type(plan)(plan.study, plan.scale, plan.cells[:8], plan.claims[:0])
-    found = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert found.state == "finished"
     table = Table.read(tmp_path / "table.parquet")
     last = table.where(plotted=20)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.experiments.cells import Cell, resolve
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess, ProcessPool
 from manypaths.experiments.figures import canvas, png
 from manypaths.experiments.outputs import show_verdicts
@@ -44,11 +44,11 @@ def verdicts(out) -> list[dict]:
 
 def test_finished_cells_are_never_repeated(tmp_path, quiet) -> None:
     plan = toy_study.study().at("smoke")
-    first = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    first = run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     written = {
         name: (tmp_path / name).read_bytes() for name in ("table.parquet", "verdicts.json", "figures/values.png")
     }
-    again = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    again = run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert (first.state, first.finished, first.total) == ("finished", 3, 3)
     assert calls(tmp_path) == [0, 1, 2]
     assert [v.ruling for v in again.verdicts] == [v.ruling for v in first.verdicts]
@@ -58,14 +58,14 @@ def test_finished_cells_are_never_repeated(tmp_path, quiet) -> None:
 def test_what_cells_need_is_made_before_the_first_and_only_for_one(tmp_path, quiet) -> None:
     asked: list[str] = []
     plan = dataclasses.replace(toy_study.study(), ready=asked.append).at("smoke")
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert asked == ["smoke"]
 
 
 def test_what_is_written(tmp_path, quiet, coarser_figures) -> None:
     plan = toy_study.study().at("smoke")
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     table = Table.read(tmp_path / "table.parquet")
     assert table.names == ["cell", "function", "seed", "value", "half"]
     assert table["seed"].tolist() == [0, 0, 1, 1, 2, 2]
@@ -98,7 +98,7 @@ def test_what_is_written(tmp_path, quiet, coarser_figures) -> None:
 
 def test_every_decided_verdict_flips_when_the_claim_is_made_false(tmp_path, quiet) -> None:
     plan = toy_study.study().at("laptop")
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     table = Table.read(tmp_path / "table.parquet")
     rulings = [(c.judge(table).ruling, c.negated().judge(table).ruling) for c in plan.claims]
     assert rulings == [("holds", "does not hold"), ("holds", "does not hold"), ("undecided", "undecided")]
@@ -106,7 +106,7 @@ def test_every_decided_verdict_flips_when_the_claim_is_made_false(tmp_path, quie
 
 def test_a_cell_that_raises_is_noted_and_tried_again(tmp_path, quiet) -> None:
     plan = toy_study.study(toy_study.cell(0), toy_study.cell(1, does="raise"), toy_study.cell(2)).at("smoke")
-    found = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    found = run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert (found.state, found.finished) == ("failed", 2)
     assert "failed: measured seed=1 does=raise: ValueError: three lines here" in quiet.file.getvalue()
     failed = json.loads((tmp_path / "cells" / plan.cells[1].key / "failed.json").read_text())
@@ -117,18 +117,18 @@ def test_a_cell_that_raises_is_noted_and_tried_again(tmp_path, quiet) -> None:
     assert len(Table.read(tmp_path / "table.parquet")) == 4
     assert not (tmp_path / "figures").exists()
     (tmp_path / "repaired").touch()
-    assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
+    assert run_study(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
     assert calls(tmp_path) == [0, 1, 2, 1]
     assert not list(tmp_path.glob("cells/*/failed.json"))
 
 
 def test_an_interrupted_study_goes_on(tmp_path, quiet) -> None:
     plan = toy_study.study(toy_study.cell(0), toy_study.cell(1, does="interrupt"), toy_study.cell(2)).at("smoke")
-    found = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    found = run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert (found.state, found.finished, found.verdicts) == ("interrupted", 1, [])
     assert not (tmp_path / "table.parquet").exists()
     (tmp_path / "repaired").touch()
-    assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
+    assert run_study(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
     assert calls(tmp_path) == [0, 1, 1, 2]
 
 
@@ -136,7 +136,7 @@ def test_a_worker_that_dies_costs_its_cell_alone(tmp_path, quiet) -> None:
     cells = [toy_study.cell(i, does=how) for i, how in enumerate(("exit", "none", "die"))]
     cells.insert(2, Cell("toy_study:drawn", {"seed": 4}, seconds=2.0))
     plan = toy_study.study(*cells).at("smoke")
-    found = conduct(plan, tmp_path / "a", executor=ProcessPool(1), console=quiet)
+    found = run_study(plan, tmp_path / "a", executor=ProcessPool(1), console=quiet)
     store, here = Store(tmp_path / "a"), Store(tmp_path / "b")
     assert [store.state(cell) for cell in cells] == ["failed", "finished", "finished", "failed"]
     assert (found.state, found.finished) == ("failed", 2)
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_costs_its_cell_alone(tmp_path, quiet) -> None:
     assert store.failure(cells[3]) == "the worker was killed by SIGKILL"
     assert (store.directory(cells[1]) / "output.txt").read_text() == "a word from the cell\n"
     alone = dataclasses.replace(plan, cells=(cells[2],), claims=(), study=dataclasses.replace(plan.study, figures={}))
-    conduct(alone, here.path, executor=InProcess(), console=quiet)
+    run_study(alone, here.path, executor=InProcess(), console=quiet)
     assert list(here.result(cells[2]).rows()) == list(store.result(cells[2]).rows()), "the same in any process"
     assert here.result(cells[2])["threads"] == 1
 
@@ -165,12 +165,12 @@ def test_ctrl_c_ends_the_workers(tmp_path, quiet) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     try:
         threading.Thread(target=press_when_it_waits).start()
-        found = conduct(plan, tmp_path, executor=ProcessPool(2), console=quiet)
+        found = run_study(plan, tmp_path, executor=ProcessPool(2), console=quiet)
     finally:
         signal.signal(signal.SIGINT, before)
     assert (found.state, found.finished) == ("interrupted", 1)
     (tmp_path / "repaired").touch()
-    assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
+    assert run_study(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
     assert sorted(calls(tmp_path)) == [0, 1, 1]
 
 
@@ -188,30 +188,30 @@ def test_the_address_of_a_cell(monkeypatch) -> None:
 def test_a_result_under_two_labels_is_computed_once(tmp_path, quiet) -> None:
     twice = [dataclasses.replace(toy_study.cell(1), labels={"seed": 1, "arm": arm}) for arm in ("a", "b")]
     plan = dataclasses.replace(toy_study.study().at("smoke"), cells=tuple(twice), claims=())
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert calls(tmp_path) == [1]
     assert Table.read(tmp_path / "table.parquet")["arm"].tolist() == ["a", "a", "b", "b"]
 
 
 def test_a_changed_claim_is_marked(tmp_path, quiet) -> None:
     plan = toy_study.study().at("smoke")
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     easier = dataclasses.replace(plan.claims[0], expected=plan.claims[1].expected)
     changed = dataclasses.replace(plan, claims=(easier, *plan.claims[1:]))
-    found = conduct(changed, tmp_path, executor=InProcess(), console=quiet)
+    found = run_study(changed, tmp_path, executor=InProcess(), console=quiet)
     assert [v.note for v in found.verdicts] == ["the claim was changed after the first cell ran", "", ""]
     about = json.loads((tmp_path / "study.json").read_text())
     for claim in about["claims"]:
         del claim["power"]["confirmable"]  # a version that said less about power
     about["claims"][1]["power"]["smallest_effect"] = 0.123
     (tmp_path / "study.json").write_text(json.dumps(about))
-    found = conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    found = run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     assert [v.note for v in found.verdicts] == ["", "the claim was changed after the first cell ran", ""]
 
 
 @pytest.mark.parametrize(("scale", "said"), [("smoke", 1), ("laptop", 0)])
 def test_smoke_verdicts_say_that_they_mean_nothing(tmp_path, quiet, scale, said) -> None:
-    found = conduct(toy_study.study().at(scale), tmp_path, executor=InProcess(), console=quiet)
+    found = run_study(toy_study.study().at(scale), tmp_path, executor=InProcess(), console=quiet)
     before = quiet.file.getvalue()
     show_verdicts(found.verdicts, scale, quiet)
     remark = "take verdicts from a larger scale."
@@ -221,9 +221,9 @@ def test_smoke_verdicts_say_that_they_mean_nothing(tmp_path, quiet, scale, said)
 
 def test_one_engine_at_a_time(tmp_path, quiet) -> None:
     plan = toy_study.study().at("smoke")
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     with Store(tmp_path).locked(), pytest.raises(InvalidValue, match="another process is at work in"):
-        conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+        run_study(plan, tmp_path, executor=InProcess(), console=quiet)
 
 
 def test_a_dry_run_says_cost_and_power(tmp_path, quiet) -> None:
@@ -244,7 +244,7 @@ def test_status_runs_nothing(tmp_path, quiet) -> None:
     plan = toy_study.study(*(toy_study.cell(i, does=how) for i, how in enumerate(("no", "raise", "interrupt")))).at(
         "smoke"
     )
-    conduct(plan, tmp_path, executor=InProcess(), console=quiet)
+    run_study(plan, tmp_path, executor=InProcess(), console=quiet)
     before = quiet.file.getvalue()
     show_status(plan, Store(tmp_path), quiet)
     text = quiet.file.getvalue().removeprefix(before)
@@ -320,7 +320,7 @@ def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -
 
     quick = {"steps": 4, "log_every": 2, "noise_every": 0, "samples_every": 0, "checkpoint_every": 2}
     recipe = RECIPES["digits-adam"]().with_(quick)
-    wild = recipe.with_({"bases.critic": "sgd"}).with_({"bases.critic.lr": 1e30})
+    wild = recipe.with_({"optimizers.critic": "sgd"}).with_({"optimizers.critic.lr": 1e30})
     cells = run_cell(recipe, {"method": "adam", "seed": 0}), run_cell(wild, {"method": "wild", "seed": 0})
     plan = dataclasses.replace(toy_study.study().at("smoke"), cells=cells, claims=())
     plan = dataclasses.replace(plan, study=dataclasses.replace(plan.study, figures={}))
@@ -334,8 +334,8 @@ def test_a_recipe_is_a_cell_that_resumes_its_run(tmp_path, quiet, monkeypatch) -
         return info
 
     monkeypatch.setattr(Run, "step", interrupted_step)
-    assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "interrupted"
-    assert conduct(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
+    assert run_study(plan, tmp_path, executor=InProcess(), console=quiet).state == "interrupted"
+    assert run_study(plan, tmp_path, executor=InProcess(), console=quiet).state == "finished"
     assert took[:4] == [1, 2, 3, 4], "goes on from its checkpoint"
     table = Table.read(tmp_path / "table.parquet")
     tame = table.where(method="adam")

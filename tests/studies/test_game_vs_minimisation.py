@@ -12,22 +12,24 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import Coordinatewise, Extragradient, IndexSource, Stochastic, Training
-from manypaths.experiments.engine import conduct
+from manypaths import Extragradient, Stochastic, Training
+from manypaths.analytic import Coordinatewise
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
+from manypaths.sources import IndexSource
 from manypaths.studies import noise_counterexample
 from manypaths.studies.game_vs_minimisation import study, turned_games
 
 
 def test_the_formulas_at_their_ends() -> None:
-    """The game is the counterexample of P2.1; the twin contracts by (1 - eta)^2 and (1 - eta + eta^2)^2."""
+    """The game is the counterexample of P2.1; the shadow copy contracts by (1 - eta)^2 and (1 - eta + eta^2)^2."""
     n, eta = np.array([2, 10, 100]), np.array([0.3, 0.5, 0.9])
     game = turned_games.predicted("extragradient", n, eta, 1.0)
     assert np.abs(game - noise_counterexample.predicted("independent", n, eta)).max() < 1e-16
-    twin = turned_games.predicted("extragradient", n, eta, 0.0)
+    shadow = turned_games.predicted("extragradient", n, eta, 0.0)
     by_hand = (1 - 1 / n) / n * ((1 - eta) ** 2 - 1) + ((1 - eta + eta**2) ** 2 - 1) / n**2
-    assert np.abs(twin - by_hand).max() < 1e-15
+    assert np.abs(shadow - by_hand).max() < 1e-15
     assert np.abs(turned_games.predicted("simultaneous", n, eta, 0.0) - ((1 - eta) ** 2 - 1) / n).max() < 1e-15
     assert np.abs(turned_games.predicted("simultaneous", n, eta, 1.0) - eta**2 / n).max() < 1e-16
 
@@ -54,9 +56,9 @@ def test_every_draw_is_played_by_oracle_and_rule(rule) -> None:
 
 
 def test_the_noise_at_the_solution_is_the_same_at_every_rotation() -> None:
-    summands = torch.arange(6)[:, None]
+    components = torch.arange(6)[:, None]
     at = [Coordinatewise(6, rotation=rotation, seed=3) for rotation in (0.0, 0.3, 1.0)]
-    fields = [game.field(game.solution().expand(6, -1), summands) for game in at]
+    fields = [game.field(game.solution().expand(6, -1), components) for game in at]
     assert max(float((f - fields[0]).abs().max()) for f in fields) < 1e-14
     assert turned_games.noise_at_solution(at[1]) == pytest.approx(float(fields[0].square().sum(1).mean()), rel=1e-14)
 
@@ -70,8 +72,8 @@ def test_a_row_is_the_mean_of_runs_of_their_own(noise) -> None:
     for seed, game in enumerate(games, 2 * 2 * 20 + 20):
         if noise:
             game.move_to({name: [part] for name, part in game.split(solution).items()})
-        bases = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
-        training = Training(game, Stochastic(IndexSource(4, seed=seed), batch=1), Extragradient(), bases)
+        optimizers = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
+        training = Training(game, Stochastic(IndexSource(4, seed=seed), batch=1), Extragradient(), optimizers)
         for _ in range(9):
             training.step()
     ends = [float((game.joint() - solution).square().sum()) for game in games]
@@ -84,7 +86,7 @@ def test_a_row_is_the_mean_of_runs_of_their_own(noise) -> None:
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
     plan, directory = study.study().at("smoke"), tmp_path_factory.mktemp("study")
-    found = conduct(plan, directory, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, directory, executor=InProcess(), console=Console(file=io.StringIO()))
     return plan, found, directory
 
 

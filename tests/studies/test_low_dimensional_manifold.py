@@ -11,8 +11,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import Adversarial, Bases, Stochastic, Training
-from manypaths.experiments.engine import conduct
+from manypaths import Adversarial, Optimizers, Stochastic, Training
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.records import verdict_record
 from manypaths.experiments.tables import Table
@@ -87,10 +87,10 @@ def alone(game: str, seed: int, rate: float, penalised=lambda step: True, steps:
     """One GAN with stock Adam, its penalty on at the steps that ``penalised`` names."""
     played = runs.gan({**SETTINGS, "game": game}, seed)
     penalties = played.penalties
-    bases = {n: torch.optim.Adam(played.parameters(n), lr=rate, betas=(0.5, 0.999)) for n in played.players}
+    optimizers = {n: torch.optim.Adam(played.parameters(n), lr=rate, betas=(0.5, 0.999)) for n in played.players}
     source = Manifold(5, 2, seed).source()
     training = Training(
-        played, Stochastic(source, batch=8), Alternating(("critic", "critic", "generator")), Bases(bases)
+        played, Stochastic(source, batch=8), Alternating(("critic", "critic", "generator")), Optimizers(optimizers)
     )
     for step in range(steps):
         played.penalties = penalties if penalised(step) else ()
@@ -254,13 +254,13 @@ def test_settings_are_counted_at_several_thresholds() -> None:
 
 def test_the_study(tmp_path) -> None:
     plan = study.study().at("smoke")
-    found = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert found.state == "finished"
     assert len(found.verdicts) == 4 + 2 + 10
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert drawn == {"robustness.png", "spectrum.png", "dynamics.png"}
     assert (tmp_path / "thresholds.md").read_text().count("\n") == 2 + len(results.OTHERS)
-    again = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    again = run_study(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert [verdict_record(v) for v in again.verdicts] == [verdict_record(v) for v in found.verdicts]
 
 

@@ -11,13 +11,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import SVRG, Extragradient, IndexSource, Training
-from manypaths.experiments.engine import conduct
+from manypaths import SVRG, Extragradient, Training
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.oracles import ORACLES
 from manypaths.registry import registries
 from manypaths.rules import RULES
+from manypaths.sources import IndexSource
 from manypaths.studies.method_zoo import step_maps as maps
 from manypaths.studies.method_zoo import study
 from manypaths.studies.method_zoo.games import ARENAS, LINEAR, N
@@ -112,9 +113,11 @@ def test_runs_by_hand() -> None:
         start = arena.solution + arena.offset(seed)
         assert float((start - arena.solution).norm()) == pytest.approx(6.0, abs=1e-12)
         arena.game.move_to({name: [part] for name, part in arena.game.split(start).items()})
-        bases = {name: torch.optim.SGD(arena.game.parameters(name), lr=0.5) for name in ("x", "y")}  # mean L_i is 1
+        optimizers = {
+            name: torch.optim.SGD(arena.game.parameters(name), lr=0.5) for name in ("x", "y")
+        }  # mean L_i is 1
         oracle = SVRG(IndexSource(N, seed=seed), batch=1, seed=seed)
-        trainings.append(Training(arena.game, oracle, Extragradient(), bases))
+        trainings.append(Training(arena.game, oracle, Extragradient(), optimizers))
     passes, logs = [np.zeros(2)], [np.full(2, math.log10(6.0))]
     while passes[-1].mean() < 10:
         for training in trainings:
@@ -239,7 +242,7 @@ def test_the_study_at_its_smallest(tmp_path) -> None:
     names = {f"{game}, {name}" for game in study.GAMES["smoke"] for name in shown}
     judged = [claim for claim in plan.claims if claim.name in names]
     plan = type(plan)(plan.study, plan.scale, tuple(chosen), tuple(judged))
-    found = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     rulings = {verdict.claim.name: verdict.ruling for verdict in found.verdicts}
     assert {name: ruling for name, ruling in rulings.items() if name.startswith("bilinear")} == {
         "bilinear, simultaneous": "holds",

@@ -10,10 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import SVRG, Extragradient, IndexSource, Quadratic, Training
-from manypaths.experiments.engine import conduct
+from manypaths import SVRG, Extragradient, Training
+from manypaths.analytic import Quadratic
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
+from manypaths.sources import IndexSource
 from manypaths.studies.monotone_rates import runs as monotone_runs
 from manypaths.studies.monotone_rates import study
 
@@ -23,9 +25,9 @@ SETTINGS = {"family": "mixed", "n": 6, "conditioning": 4, "method": "svre", "noi
 def evaluations_alone(family: str, step: float, seed: int, *, limit: int) -> float:
     """Evaluations of one run of SVRE, alone, until it is a millionth of its start from the solution."""
     game = Quadratic.monotone(6, monotone_runs.D, family=family, mu=1.0, L=4.0, seed=2)
-    oracle = SVRG(IndexSource(6, seed=seed), batch=1, refresh="svre", seed=seed)
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=step) for name in game.players}
-    training, solution = Training(game, oracle, Extragradient(), bases), game.solution()
+    oracle = SVRG(IndexSource(6, seed=seed), batch=1, schedule="svre", seed=seed)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=step) for name in game.players}
+    training, solution = Training(game, oracle, Extragradient(), optimizers), game.solution()
     while oracle.evaluations["x"] <= limit:
         training.step()
         if (game.joint() - solution).norm() <= 1e-6:  # the start is at distance 1
@@ -128,7 +130,7 @@ def test_some_cells_of_the_study(tmp_path) -> None:
     chosen = [cell for cell in plan.cells if cell.settings["n"] == 5 and cell.settings["game"] == 1]
     chosen = [cell for cell in chosen if cell.settings["conditioning"] == 3 and cell.settings["method"] != "plain"]
     part = type(plan)(plan.study, plan.scale, tuple(chosen), plan.claims[-1:])
-    found = conduct(part, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(part, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert found.state == "finished"
     assert [verdict.ruling for verdict in found.verdicts] == ["holds"]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"map.png", "cost.png"}

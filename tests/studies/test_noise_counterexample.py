@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.registry import registries
@@ -26,7 +26,7 @@ def test_the_formulas() -> None:
 
 @pytest.mark.parametrize("variant", study.VARIANTS)
 def test_every_w_has_the_same_factor(variant) -> None:
-    """Enumerated from three random w through the oracle and the rule, to 1e-12; 100 summands where draws are few."""
+    """Enumerated from three random w through the oracle and the rule, to 1e-12; 100 components where draws are few."""
     pairs = variant in ("independent", "two-step")
     for n, eta, start in [(2, 0.7, 0), (3, 0.5, 1), (3, 0.5, 2), (10 if pairs else 100, 0.3, 0)]:
         settings = {"variant": variant, "n": n, "eta": eta, "start": start}
@@ -37,7 +37,7 @@ def test_every_w_has_the_same_factor(variant) -> None:
 
 def test_the_study(tmp_path) -> None:
     plan = study.study().at("smoke")
-    found = conduct(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path, executor=InProcess(), console=Console(file=io.StringIO()))
     assert {verdict.claim.name: verdict.ruling for verdict in found.verdicts} == dict.fromkeys(
         [claim.name for claim in plan.claims], "holds"
     )

@@ -11,14 +11,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from manypaths import FunctionSource, GanSample, Stochastic, Training
-from manypaths.experiments.engine import conduct
+from manypaths import FunctionSource, Stochastic, Training
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.metrics.quadrature import Grid
 from manypaths.metrics.transport import wasserstein
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.simultaneous import Simultaneous
+from manypaths.sources import GanSample
 from manypaths.studies.parallel_lines import results, runs, segments, study
 
 
@@ -107,15 +108,15 @@ def test_a_member_is_a_run_alone(name) -> None:
     game = runs.population(arm, 2, d, 1.0)
     with game.member(1) as alone:
         source = FunctionSource(partial(second_of_two, d=d))
-        bases = {
+        optimizers = {
             n: torch.optim.Adam(alone.parameters(n), lr=runs.LEARNING_RATE, betas=runs.BETAS) for n in alone.players
         }
         if arm.base == "plain":
-            bases["generator"] = torch.optim.SGD(alone.parameters("generator"), lr=runs.PLAIN_RATE)
+            optimizers["generator"] = torch.optim.SGD(alone.parameters("generator"), lr=runs.PLAIN_RATE)
         order = ("critic",) * arm.critic_steps + ("generator",)
-        by_hand = Training(alone, Stochastic(source, batch=runs.BATCH), Alternating(order), bases)
+        by_hand = Training(alone, Stochastic(source, batch=runs.BATCH), Alternating(order), optimizers)
         for _ in range(2):
-            Simultaneous().step(alone, by_hand.oracle, by_hand.bases, ("critic",))
+            Simultaneous().step(alone, by_hand.oracle, by_hand.optimizers, ("critic",))
         for _ in range(3):
             training.step()
             by_hand.step()
@@ -129,7 +130,7 @@ def test_a_member_is_a_run_alone(name) -> None:
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
     plan, directory = study.study().at("smoke"), tmp_path_factory.mktemp("study")
-    found = conduct(plan, directory, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, directory, executor=InProcess(), console=Console(file=io.StringIO()))
     return plan, found, directory
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from manypaths.data.base import Data
 from manypaths.data.color_mnist import ColorMnist
 from manypaths.experiments.claims import Claim, above
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.rank_agreement import RankAgreement, kendall
 from manypaths.experiments.statistics import NotTested
@@ -64,7 +64,7 @@ def test_a_recipe_is_what_its_setting_says() -> None:
     setting = runs.settings(24)[1]
     recipe = runs.recipe("color-mnist", "wgan-gp", setting, size)
     assert recipe.rule.settings["order"] == ("critic",) * 5 + ("generator",)
-    for part in recipe.bases.values():
+    for part in recipe.optimizers.values():
         assert part.settings == {"lr": setting.lr, "betas": (setting.beta1, 0.999)}
     assert [recipe.game.settings[player].settings["width"] for player in runs.PLAYERS] == [16, 16]
     assert (recipe.steps, recipe.seed, recipe.oracle.settings["batch"]) == (2000, 1, 32)
@@ -176,7 +176,7 @@ def test_celeba_runs_every_cell_on_drawn_pictures_where_it_is_absent(tmp_path, m
     monkeypatch.setattr(stand_ins, "DRAWN", 24)
     monkeypatch.setattr(Run, "draw_samples", lambda self: None)
     plan, out = find_study("celeba").at("smoke"), tmp_path / "study"
-    found = conduct(plan, out, executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, out, executor=InProcess(), console=Console(file=io.StringIO()))
     assert (found.state, found.finished) == ("finished", 9)
     table = Table.read(out / "table.parquet")
     assert set(table.where(function="play")["data"]) == {"image-folder"}
@@ -194,7 +194,7 @@ def test_nothing_stands_in_at_another_scale(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     plan = find_study("celeba").at("laptop")
     with pytest.raises(FileNotFoundError, match="CelebA is not in"):
-        conduct(plan, tmp_path / "study", executor=InProcess())
+        run_study(plan, tmp_path / "study", executor=InProcess())
     assert not list((tmp_path / "study").rglob("cell.json"))
 
 

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from manypaths.data.digits import Digits
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.power import power
 from manypaths.experiments.statistics import NotTested
@@ -41,7 +41,7 @@ def tiny(name: str, *, steps: int = 4, seed: int = 0) -> Recipe:
 
 
 def test_arms_of_the_factorial_differ_in_the_factor_alone() -> None:
-    own = {0: "rule.", 1: "oracle.", 2: "bases."}
+    own = {0: "rule.", 1: "oracle.", 2: "optimizers."}
     assert sorted(runs.FACTORIAL) == list(itertools.product((0, 1), repeat=3))
     for levels, name in runs.FACTORIAL.items():
         for factor in (f for f in range(3) if not levels[f]):
@@ -57,9 +57,9 @@ def test_compared_arms_share_the_base_and_the_finite_game() -> None:
     reduced, full = map(tiny, study.TRACKED)
     assert all(text.startswith("oracle.") for text in reduced.differences(full))
     for name in runs.ARMS:
-        assert all(t.startswith(("rule.", "oracle.", "bases.", "averages.")) for t in tiny(name).differences(full))
+        assert all(t.startswith(("rule.", "oracle.", "optimizers.", "averages.")) for t in tiny(name).differences(full))
         if name.endswith("-A"):
-            assert tiny(name).bases == reduced.bases
+            assert tiny(name).optimizers == reduced.optimizers
     assert full.source.settings["redraw"] == "never"
 
 
@@ -147,7 +147,7 @@ def test_a_run_that_was_cut_short_ends_as_the_whole_one(untrained, tmp_path) -> 
 
 
 def test_a_run_that_diverges_says_nothing(untrained, tmp_path) -> None:
-    recipe = tiny("SE").with_({"bases.critic.lr": 1e30})
+    recipe = tiny("SE").with_({"optimizers.critic.lr": 1e30})
     found = Table(runs.play({"recipe": recipe.to_plain(), "batch": 8}, tmp_path)).with_columns({"seed": 0, "arm": "SE"})
     assert set(found["state"]) == {"diverged"}
     other = run("SE-A", [(2, 2.0)])
@@ -159,7 +159,7 @@ def test_a_run_that_diverges_says_nothing(untrained, tmp_path) -> None:
 def test_smoke_runs_every_arm(untrained, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(study.SIZES, "smoke", replace(study.SIZES["smoke"], seeds=1))
     plan = find_study("svre-mnist").at("smoke")
-    found = conduct(plan, tmp_path / "s", executor=InProcess(), console=Console(file=io.StringIO()))
+    found = run_study(plan, tmp_path / "s", executor=InProcess(), console=Console(file=io.StringIO()))
     assert (found.state, found.finished) == ("finished", len(runs.ARMS))
     assert {path.stem for path in (tmp_path / "s" / "figures").iterdir()} == set(plan.study.figures)
     assert {verdict.note for verdict in found.verdicts} == {""}

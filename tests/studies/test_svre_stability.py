@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from manypaths.errors import MissingData
-from manypaths.experiments.engine import conduct
+from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.figures import house_style, png
 from manypaths.experiments.tables import Table
@@ -55,10 +55,10 @@ def test_methods_are_the_recipes_at_the_settings_rates(data) -> None:
     for name, plain in made.items():
         assert plain["game"]["critic"] == {**made["se-a"]["game"]["critic"], "width": 128}
         assert plain["evaluations"] == 2 * 64 * 550_000
-        rates = {player: plain["bases"][player]["lr"] for player in runs.PLAYERS}
+        rates = {player: plain["optimizers"][player]["lr"] for player in runs.PLAYERS}
         lr = 2e-2 if name in plain_steps else 2e-4
         assert rates == {"generator": pytest.approx(lr), "critic": pytest.approx(5 * lr)}
-        assert plain["bases"]["critic"]["name"] == ("sgd" if name in plain_steps else "adam")
+        assert plain["optimizers"]["critic"]["name"] == ("sgd" if name in plain_steps else "adam")
         assert plain["seed"] == 3
         Recipe.from_plain(plain).check()
     assert made["svre"]["averages"]["uniform"]["restart"] == 0.1
@@ -128,7 +128,7 @@ def test_absent_data_are_said_in_one_line_before_the_first_cell(tmp_path, monkey
     monkeypatch.setenv("MANYPATHS_DATA", str(tmp_path / "nothing"))
     plan = find_study("svre-stability-svhn").at("laptop")
     with pytest.raises(MissingData, match=r"^SVHN is not in .*nothing/svhn: expected train_32x32.mat") as caught:
-        conduct(plan, tmp_path / "out", executor=InProcess(), console=Console(file=io.StringIO()))
+        run_study(plan, tmp_path / "out", executor=InProcess(), console=Console(file=io.StringIO()))
     assert "\n" not in str(caught.value)
 
 

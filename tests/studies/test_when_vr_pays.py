@@ -80,7 +80,7 @@ def test_the_arms_differ_in_what_they_say_they_do() -> None:
     assert svre.oracle.settings["every"] == SIZES["laptop"].epoch(BASE) == 35
     differ = {arm: {line.partition(" is ")[0] for line in svre.differences(r)} for arm, r in recipes.items()}
     assert differ["svre"] == set()
-    assert differ["adaptive"] == {"oracle.refresh", "oracle.every", "oracle.check_every"}
+    assert differ["adaptive"] == {"oracle.schedule", "oracle.every", "oracle.check_every"}
     assert differ["helps"] == {"oracle.when", "oracle.check_every"}
     assert differ["stored"] == {"oracle.store"}
     assert len({recipe.evaluations for recipe in recipes.values()}) == 1

@@ -16,7 +16,7 @@ from manypaths.objectives.base import Objective
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.penalties.base import Penalty, input_gradients
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.r1 import R1
 from manypaths.sources.paired import PairedSource
 from manypaths.testing.audit import audit
@@ -160,7 +160,7 @@ def spectral() -> Adversarial:
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.utils.parametrizations.spectral_norm(layer)
-    return gan(critic_=net, objective=Minimax(), penalties=[Interpolated()])
+    return gan(critic_=net, objective=Minimax(), penalties=[GradientPenalty()])
 
 
 class ConditionalCritic(nn.Module):

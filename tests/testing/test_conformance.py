@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import torch
 
-from manypaths import parts
+from manypaths import specs
 from manypaths.fields import accepted
 from manypaths.objectives import OBJECTIVES
 from manypaths.objectives.non_saturating import NonSaturating
@@ -19,16 +19,15 @@ from manypaths.oracles import ORACLES
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
-from manypaths.parts import Part
 from manypaths.penalties import PENALTIES
 from manypaths.penalties.base import Penalty, input_gradients, squared_norms
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.lazy import Lazy
 from manypaths.penalties.r1 import R1
 from manypaths.rules import RULES
@@ -41,6 +40,7 @@ from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.sources.base import Source
+from manypaths.specs import Spec
 from manypaths.testing import conformance, losses
 
 ORDER = ("critic", "generator")
@@ -60,7 +60,9 @@ def make_oracle(name: str, source: Source) -> Oracle:
     around = {
         "consensus": lambda make: make(Stochastic(source, batch=8), weight=0.1),
         "symplectic": lambda make: make(Stochastic(source, batch=8), weight=0.1),
-        "importance": lambda make: make(SVRG(source, batch=8, summands="batches"), constants=(1, 2, 3, 4, 5, 6, 7, 8)),
+        "importance": lambda make: make(
+            SVRG(source, batch=8, components="batches"), constants=(1, 2, 3, 4, 5, 6, 7, 8)
+        ),
         "accelerated-svrg": lambda make: make(SVRG(source, batch=8, every=2), tau=0.1),
     }
     make = around.get(name, lambda make: make(source, batch=8))
@@ -90,8 +92,8 @@ def test_rules_inside_both(name) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_rules_are_parts_of_recipes(name) -> None:
-    part = Part(RULES[name], **{key: make() for key, make in REQUIRED.items() if key in accepted(RULES[name])})
-    again = parts.from_plain(json.loads(json.dumps(part.to_plain())), Part[Rule], "rule")
+    part = Spec(RULES[name], **{key: make() for key, make in REQUIRED.items() if key in accepted(RULES[name])})
+    again = specs.from_plain(json.loads(json.dumps(part.to_plain())), Spec[Rule], "rule")
     assert again == part
     assert type(again.build()) is RULES[name]
 
@@ -122,8 +124,8 @@ def test_oracles(name) -> None:
 
 @pytest.mark.parametrize("refresh", ["fixed", "geometric", "loopless", "svre"])
 @pytest.mark.parametrize("when", ["always", "helps"])
-def test_svrg_variants(refresh, when) -> None:
-    make = lambda source: ORACLES["svrg"](source, batch=8, refresh=refresh, when=when, every=3, check_every=2)  # noqa: E731
+def test_svrg_variants(schedule, when) -> None:
+    make = lambda source: ORACLES["svrg"](source, batch=8, schedule=schedule, when=when, every=3, check_every=2)  # noqa: E731
     conformance.check_oracle(make)
 
 
@@ -140,9 +142,9 @@ def test_adaptive_svrg(when) -> None:
     conformance.check_oracle(lambda source: ORACLES["svrg"](source, batch=8, **options))
 
 
-@pytest.mark.parametrize("summands", ["samples", "batches"])
-def test_saga_variants(summands) -> None:
-    conformance.check_oracle(lambda source: SAGA(source, 4, summands=summands))
+@pytest.mark.parametrize("components", ["samples", "batches"])
+def test_saga_variants(components) -> None:
+    conformance.check_oracle(lambda source: SAGA(source, 4, components=components))
 
 
 @pytest.mark.parametrize("make", [Consensus, Symplectic, partial(Symplectic, align=True)])
@@ -150,7 +152,7 @@ def test_saga_variants(summands) -> None:
 def test_second_order_variants(make, independent) -> None:
     conformance.check_oracle(lambda source: make(Stochastic(source, 8), weight=0.1, independent=independent))
     if independent:
-        conformance.check_oracle(lambda source: make(Full(source, chunk=24), weight=0.1))
+        conformance.check_oracle(lambda source: make(FullBatch(source, chunk=24), weight=0.1))
 
 
 def test_importance_variants() -> None:
@@ -179,14 +181,14 @@ def test_dragan_variants(noise, std) -> None:
 
 
 @pytest.mark.parametrize(
-    "penalty", [Interpolated(sides="one"), Interpolated(target=0.0), Lazy(Interpolated(), 2)], ids=repr
+    "penalty", [GradientPenalty(sides="one"), GradientPenalty(target=0.0), Lazy(GradientPenalty(), 2)], ids=repr
 )
 def test_penalty_variants(penalty) -> None:
     losses.check_penalty(penalty)
 
 
 def test_a_game_is_pure() -> None:
-    game = conformance.small_gan(penalties=[PENALTIES["interpolated"]()])
+    game = conformance.small_gan(penalties=[PENALTIES["gradient-penalty"]()])
     conformance.check_pure(game, conformance.small_source().sample(8))
 
 
@@ -196,7 +198,7 @@ class _ForgetsItsMemory(Rule):
 
     past: dict = field(default_factory=dict, init=False)
 
-    def step(self, game, oracle, bases, players=None):
+    def step(self, game, oracle, optimizers, players=None):
         gradients = oracle(game, oracle.draw(), players, moves_buffers=True)
         for name in gradients:
             for i, g in enumerate(gradients[name]):
@@ -205,7 +207,7 @@ class _ForgetsItsMemory(Rule):
                     self.past[name, i] = g.clone()
                     if old is not None:
                         g.add_(old)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         return StepInfo(gradients.losses)
 
 
@@ -215,13 +217,13 @@ class _WritesIntoItsMemory(Rule):
 
     total: dict = field(default_factory=dict, init=False)
 
-    def step(self, game, oracle, bases, players=None):
+    def step(self, game, oracle, optimizers, players=None):
         gradients = oracle(game, oracle.draw(), players, moves_buffers=True)
         for name in gradients:
             for i, g in enumerate(gradients[name]):
                 if g is not None:
                     self.total.setdefault(f"{name}.{i}", torch.zeros_like(g)).add_(g)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         return StepInfo(gradients.losses)
 
     def state_dict(self):
@@ -233,17 +235,17 @@ class _WritesIntoItsMemory(Rule):
 
 @dataclass
 class _MovesEveryone(Rule):
-    def step(self, game, oracle, bases, players=None):
+    def step(self, game, oracle, optimizers, players=None):
         gradients = oracle(game, oracle.draw(), moves_buffers=True)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         return StepInfo(gradients.losses)
 
 
 @dataclass
 class _NeverMovesBuffers(Rule):
-    def step(self, game, oracle, bases, players=None):
+    def step(self, game, oracle, optimizers, players=None):
         gradients = oracle(game, oracle.draw(), players)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         return StepInfo(gradients.losses)
 
 
@@ -281,7 +283,7 @@ class _HalfPrecision(R1):
 
 
 @dataclass(frozen=True)
-class _WrongTarget(Interpolated):
+class _WrongTarget(GradientPenalty):
     def price(self, gradients):
         return (squared_norms(gradients) - 0.9).square()
 

@@ -1,5 +1,6 @@
 """Data sets, read into one tensor: resident, or mapped from a file."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 DATA_SETS = Registry(
@@ -24,3 +25,5 @@ DATA_SETS = Registry(
         "ring": "synthetic:Ring",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

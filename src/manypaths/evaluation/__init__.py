@@ -1,5 +1,6 @@
 """How a field is computed: precision, order in memory, kernels, CUDA graphs, two evaluations at once."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 EXECUTIONS = Registry(
@@ -10,3 +11,5 @@ EXECUTIONS = Registry(
         "torch": "execution:Execution",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

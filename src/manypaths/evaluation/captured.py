@@ -22,8 +22,8 @@ class Captured:
 
     A form is the players asked for, whether buffers move, the shapes of the sample and the modes of the modules. A
     graph reads weights and buffers where they lie: a captured game's weights only move in place, so it serves the
-    iterate, the half-iterate and, inside ``Game.at``, the snapshot. The sample is copied to where the graph reads it,
-    and what it writes is copied before it is handed out.
+    iterate, the extrapolated point and, inside ``Game.at``, the snapshot. The sample is copied to where the graph reads
+    it, and what it writes is copied before it is handed out.
 
     Noise from torch's global generator and whatever waits for the device (``Lazy`` counts its chosen samples) cannot
     be captured.

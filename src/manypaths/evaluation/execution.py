@@ -35,10 +35,10 @@ class Execution(Computation):
         memory: the order of images in memory and of the weights that meet them. ``"auto"`` is ``"channels_last"`` on a
             GPU where the networks have two-dimensional convolutions, and elsewhere leaves all as it is.
         compile: run the players' forward passes through ``torch.compile``; penalties, which differentiate twice, and
-            evaluations of a run's generator stay eager. Such players have no lanes.
-        capture: replay each evaluation as one CUDA graph (``Captured``), one lane at a time; a GPU only.
-        lanes: ``"auto"`` evaluates the iterate and the snapshot side by side where that is possible and of use: on two
-            or more threads, each lane with its part of them, or on two streams of a GPU.
+            evaluations of a run's generator stay eager. Such players are never evaluated concurrently.
+        capture: replay each evaluation as one CUDA graph (``Captured``), one evaluation at a time; a GPU only.
+        concurrent evaluations: ``"auto"`` evaluates the iterate and the snapshot side by side where that is possible
+            and of use: on two or more threads, each evaluation with its part of them, or on two streams of a GPU.
         critic_pass: whether the critic sees real and fake data in one pass, where none of its layers couples samples;
             ``"auto"``: on a GPU.
         kernels: ``"tuned"`` times other routes to a convolution on the shapes it meets and keeps the fastest (see
@@ -178,7 +178,7 @@ def compute_parametrised(game: Game) -> None:
 def uncached_autocast(device: str, dtype: torch.dtype) -> torch.autocast:
     """Autocast that rounds a weight anew wherever it is used.
 
-    Its cache belongs to the process, and the first lane to finish would empty it under the other: that lane's sums
-    over several uses of a weight would be in bfloat16 or in float32, as it happens.
+    Its cache belongs to the process, and the first evaluation to finish would empty it under the other: that
+    evaluation's sums over several uses of a weight would be in bfloat16 or in float32, as it happens.
     """
     return torch.autocast(device, dtype, cache_enabled=False)

@@ -48,7 +48,7 @@ class TunedConvolutions(TorchFunctionMode):
         if call is None:
             return func(*args, **(kwargs or {}))
         key = _key(func, call)
-        with self._lock:  # two lanes meet a shape at once, and must agree
+        with self._lock:  # two evaluations meet a shape at once, and must agree
             if key not in self._choices and (name := _fastest(func, call)):
                 self._choices[key] = name
         return _taken(func, self._choices.get(key, NATIVE), call)
@@ -202,7 +202,7 @@ def _fastest(func: Any, call: Call) -> str | None:
     x, w, b = _stand_in(data), _stand_in(weight), None if bias is None else _stand_in(bias)
     inputs = [x, w] if b is None else [x, w, b]
     times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(1 + ROUNDS):  # in turns: another lane may keep the processor busy for a while
+    for _ in range(1 + ROUNDS):  # in turns: another evaluation may keep the processor busy for a while
         for name in list(times):
             try:
                 seconds = _seconds(partial(_taken, func, name, (x, w, b, stride, padding)), inputs)

@@ -23,22 +23,23 @@ from manypaths.vectors import Gradients, Point, add_, present, squared_norm
 Evaluation = Callable[[], Gradients]
 
 WORTH = 60_000_000
-"""Multiplications in the convolutions of one forward pass below which lanes do not pay: smaller networks wait for the
-interpreter's lock, and matrix products fill two threads by themselves."""
+"""Multiplications in the convolutions of one forward pass below which concurrency does not pay: smaller networks wait
+for the interpreter's lock, and matrix products fill two threads by themselves."""
 
 
 class SideBySide:
     """Evaluates a game twice at once, where that is possible and of use; else one after the other.
 
-    On a CPU with k threads each lane is a Python thread with k / 2 of them: layers of moderate size do not fill two
-    threads, and autograd releases the interpreter's lock. On a GPU each lane is a stream.
+    On a CPU with k threads each evaluation is a Python thread with k / 2 of them: layers of moderate size do not fill
+    two threads, and autograd releases the interpreter's lock. On a GPU each evaluation is a stream.
 
     Games with little to convolve are left alone on a CPU (``WORTH``).
 
-    It takes a second set of modules, a twin. A twin is trusted when it has been seen, on the first sample and away from
-    the iterate, to give the gradients that moving the weights gives, and to leave the game's buffers alone. A game that
-    draws from torch's global generator has no lanes, for that generator is one. Neither has one whose networks are
-    compiled (a twin would run the original, which is found out) or captured (a graph has the addresses of one).
+    It takes a second set of modules, a shadow copy. A shadow copy is trusted when it has been seen, on the first sample
+    and away from the iterate, to give the gradients that moving the weights gives, and to leave the game's buffers
+    alone. A game that draws from torch's global generator is never evaluated concurrently, for that generator is one.
+    Neither has one whose networks are compiled (a shadow copy would run the original, which is found out) or captured
+    (a graph has the addresses of one).
     """
 
     def __init__(self, game: Game):
@@ -66,14 +67,14 @@ class SideBySide:
     ) -> tuple[Gradients, Gradients]:
         """F(w; sample) for ``names`` and F(point; sample) for the players ``there``; this process's part of both."""
         game = self.game
-        twin = shadow_copy(game, point, [b.clone() for b in buffers]) if self.available(sample) else None
-        if twin is None:
+        shadow = shadow_copy(game, point, [b.clone() for b in buffers]) if self.available(sample) else None
+        if shadow is None:
             now = partial_gradients(game, sample, names, moves_buffers=moves_buffers)
             with game.at(point, list(buffers), borrow=True):
                 return now, partial_gradients(game, sample, there)
         with game.repeating(sample):
             return self._both(
-                partial(game.evaluation, sample, names, moves_buffers), partial(twin.evaluation, sample, there, True)
+                partial(game.evaluation, sample, names, moves_buffers), partial(shadow.evaluation, sample, there, True)
             )
 
     def each(
@@ -82,16 +83,16 @@ class SideBySide:
         """Chunk by chunk, in order: the chunk and F(w; chunk), this process's part; the last one may move buffers."""
         game, rest = self.game, marked(chunks)
         for first, last in rest:
-            lanes = not last and self.available(first)
-            twin = shadow_copy(game, here(game), [b.clone() for b in game.buffers()]) if lanes else None
-            if twin is None:
+            concurrent = not last and self.available(first)
+            shadow = shadow_copy(game, here(game), [b.clone() for b in game.buffers()]) if concurrent else None
+            if shadow is None:
                 yield first, partial_gradients(game, first, names, moves_buffers=moves_buffers and last)
                 continue
             second, last = next(rest)
             with game.repeating(first):
                 found = self._both(
                     partial(game.evaluation, second, names, moves_buffers and last),
-                    partial(twin.evaluation, first, names, True),
+                    partial(shadow.evaluation, first, names, True),
                 )
             yield first, found[1]
             yield second, found[0]
@@ -107,21 +108,21 @@ class SideBySide:
         return self._trusted
 
     def _tried(self, sample: Any) -> bool:
-        """Whether the field at a point some per cent away is the same by a twin and by moving the weights."""
-        game, generator = self.game, generator_for(0, "twin")
+        """Whether the field at a point some per cent away is the same by a shadow copy and by moving the weights."""
+        game, generator = self.game, generator_for(0, "shadow copy")
         point = {
             name: [p + 0.1 * p.abs().mean() * _normal(p, generator) for p in weights]
             for name, weights in game.point().items()
         }
         buffers = [b.clone() for b in game.buffers()]
-        twin = shadow_copy(game, point, [b.clone() for b in buffers])
-        if twin is None:
+        shadow = shadow_copy(game, point, [b.clone() for b in buffers])
+        if shadow is None:
             return False
         with game.at(point):
             moved = game.gradients(sample)
         with game.repeating(sample) as drew:
-            game.evaluation(sample, game.names(), False)  # what it leaves behind must not reach the twin
-            beside = twin.evaluation(sample, game.names(), True)
+            game.evaluation(sample, game.names(), False)  # what it leaves behind must not reach the shadow copy
+            beside = shadow.evaluation(sample, game.names(), True)
             if drew():
                 return False
         for name in moved:
@@ -135,7 +136,7 @@ class SideBySide:
         device = self.game.device
         if device.type == "cuda":
             return _on_two_streams(first, second, device)
-        pool = _lanes(torch.get_num_threads())
+        pool = _two_threads(torch.get_num_threads())
         autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
         jobs = [pool.submit(_like_the_caller, job, *autocast) for job in (first, second)]
         wait(jobs)  # both, also when one fails: the context around them is shared
@@ -209,7 +210,7 @@ def _share(threads: int) -> None:
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-def _lanes(threads: int) -> ThreadPoolExecutor:
+def _two_threads(threads: int) -> ThreadPoolExecutor:
     """Two Python threads that share torch's intra-op threads; a pool per process, for no thread survives a fork."""
     key = (os.getpid(), threads)
     if key not in _POOLS:

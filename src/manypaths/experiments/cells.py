@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
+from manypaths.former_names import former
 
 CellFunction = Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
 """``(settings, directory) -> columns``; the directory is the cell's own, for checkpoints and the like."""
@@ -68,7 +69,7 @@ class Cell:
     def key(self) -> str:
         """The cell's address: a hash of the function's declared name, its version, and the settings."""
         function: Any = resolve(self.function)
-        identity = [function.address, function.version, self.settings]
+        identity = [function.address, function.version, former(self.settings)]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
 
     @property

@@ -22,7 +22,7 @@ from manypaths.experiments.store import Store
 
 
 @dataclass(frozen=True)
-class Findings:
+class Results:
     """How a call of the engine ended, and the verdicts where it came to them."""
 
     state: Literal["finished", "failed", "interrupted"]
@@ -31,7 +31,7 @@ class Findings:
     verdicts: list[Verdict] = field(default_factory=list)
 
 
-def conduct(plan: Plan, out: Path, *, executor: Executor, console: Console | None = None) -> Findings:
+def run_study(plan: Plan, out: Path, *, executor: Executor, console: Console | None = None) -> Results:
     """Run the study in a directory, going on where an earlier call stopped.
 
     A finished cell is never repeated, a failed one is tried again, and one that fails does not keep the others from
@@ -48,9 +48,9 @@ def conduct(plan: Plan, out: Path, *, executor: Executor, console: Console | Non
         states = [store.state(cell) for cell in plan.distinct]
         finished, total = states.count("finished"), len(states)
         if interrupted:
-            return Findings("interrupted", finished, total)
+            return Results("interrupted", finished, total)
         verdicts = write_outputs(plan, store)
-    return Findings("finished" if finished == total else "failed", finished, total, verdicts)
+    return Results("finished" if finished == total else "failed", finished, total, verdicts)
 
 
 def _compute(plan: Plan, store: Store, executor: Executor, console: Console) -> bool:

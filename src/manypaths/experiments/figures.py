@@ -1,4 +1,4 @@
-"""The house style of figures: light, colour-blind safe, readable at the width of a README."""
+"""The style of figures: light, colour-blind safe, readable at the width of a README."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def house_style() -> Iterator[None]:
 
 
 def canvas(columns: int = 1, rows: int = 1, *, height: float = 3.2, sharey: bool = False) -> tuple[Any, list[Any]]:
-    """A figure of the house's width and its panels, row by row; nothing global is touched (no pyplot)."""
+    """A figure of the common width and its panels, row by row; nothing global is touched (no pyplot)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")

@@ -12,10 +12,10 @@ from torch import Tensor
 from manypaths.data.image_folder import ImageFolder
 from manypaths.errors import MissingData
 from manypaths.files import write_atomically
-from manypaths.parts import Part
 from manypaths.randomness import generator_for
 from manypaths.run.pictures import grid_png
 from manypaths.run.recipe import Recipe
+from manypaths.specs import Spec
 
 DRAWN, SIDE = 96, 64
 """Pictures, and how large they are drawn."""
@@ -28,7 +28,7 @@ def or_stand_in(recipe: Recipe, directory: Path, *, size: int = SIDE, **folder: 
     except MissingData:
         path = (directory / "pictures").resolve()
         draw_pictures(path)
-        return replace(recipe, data=Part(ImageFolder, path=str(path), size=size, **folder))
+        return replace(recipe, data=Spec(ImageFolder, path=str(path), size=size, **folder))
     return recipe
 
 

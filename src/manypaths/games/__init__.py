@@ -1,5 +1,6 @@
 """What is played: the contract of a game, GANs, games from losses, and games in closed form."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 GAMES = Registry(
@@ -17,3 +18,5 @@ GAMES = Registry(
         "adversarial": "adversarial:Adversarial",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -34,7 +34,7 @@ class Adversarial(Game):
         critic: maps data to scores (logits) of shape (N,).
         objective: what the two scores mean, a pure function of them.
         penalties: critic regularisers, added to its loss.
-        projection: keeps the critic's weights in a set (``Clip``), from construction on.
+        projection: keeps the critic's weights in a set (``WeightClipping``), from construction on.
         conditional: both networks also get the labels, ``generator(latent, label)`` and ``critic(data, label)``.
         couples_samples: overrides what is read off the layers, the objective and the penalties.
     """

@@ -16,7 +16,7 @@ from manypaths.errors import InvalidValue, unknown_name
 from manypaths.games.computation import Computation
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.structure import Structure, buffer_places
-from manypaths.vectors import Gradients, Point, clone, copy_, give_back, lend, owned
+from manypaths.vectors import Gradients, Point, clone, copy_, owned, swap_back, swap_parameters
 
 
 class Game(ABC):
@@ -138,7 +138,8 @@ class Game(ABC):
     def project(self, players: Iterable[str]) -> None:
         """Put the named players' weights back into their sets, in place.
 
-        After every move by the bases, half-steps included (projected extragradient, Korpelevich 1976), and wherever
+        After every move by the optimizers, half-steps included (projected extragradient, Korpelevich 1976), and
+        wherever
         a rule then moves the weights beyond: no gradient is taken outside.
         """
         for name in players:
@@ -154,8 +155,8 @@ class Game(ABC):
         """
         here_buffers = [b.clone() for b in self.buffers()]
         parameters = {name: self.parameters(name) for name in self.names(point)}
-        borrow = borrow and self._lends()
-        here = lend(parameters, point) if borrow else clone(parameters)
+        borrow = borrow and self._swaps()
+        here = swap_parameters(parameters, point) if borrow else clone(parameters)
         try:
             if not borrow:
                 self.move_to(point)
@@ -164,25 +165,27 @@ class Game(ABC):
             yield self
         finally:
             if borrow:
-                give_back(parameters, here)
+                swap_back(parameters, here)
             else:
                 self.move_to(here)
             copy_(self.buffers(), here_buffers)
 
     @contextlib.contextmanager
-    def aside(self, players: Iterable[str]) -> Iterator[Point]:
+    def swapped_aside(self, players: Iterable[str]) -> Iterator[Point]:
         """Inside, the named players' weights may move; afterwards they are back at what is yielded."""
-        own, lends = {name: self.parameters(name) for name in players}, self._lends()
-        start = lend(own, clone(own)) if lends else clone(own)  # it is the copy that moves: nothing is copied back
+        own, lends = {name: self.parameters(name) for name in players}, self._swaps()
+        start = (
+            swap_parameters(own, clone(own)) if lends else clone(own)
+        )  # it is the copy that moves: nothing is copied back
         try:
             yield start
         finally:
             if lends:
-                give_back(own, start)
+                swap_back(own, start)
             else:
                 self.move_to(start)
 
-    def _lends(self) -> bool:
+    def _swaps(self) -> bool:
         """Not where a graph has the weights' addresses, or a weight shares its memory with something else."""
         return not self.execution.fixed_addresses and self._structure.apart(self.buffers())
 

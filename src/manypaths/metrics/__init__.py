@@ -1,5 +1,6 @@
 """What is measured, on games and on samples; the table holds the metrics on samples."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 METRICS = Registry(
@@ -20,3 +21,5 @@ METRICS = Registry(
         "sliced-wasserstein": "transport:SlicedWasserstein",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -57,7 +57,7 @@ def duality_gap(
         held_out: on which the gains are read; ``sample`` by default. A gain that is memory of the sample is not seen
             here.
 
-    Weights, gradients and buffers come back, and no oracle is billed.
+    Weights, gradients and buffers come back, and no oracle counts it.
     """
     check_arguments(duality_gap, locals())
     read = sample if held_out is None else held_out

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from manypaths.games.base import Game
-from manypaths.oracles.full import full_gradient
+from manypaths.oracles.full_batch import full_gradient
 from manypaths.populations.population import Population
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients, squared_norm
@@ -18,7 +18,7 @@ def field_norm(game: Game, samples: Sample | Iterable[Sample], players: Iterable
     """||F(w)||_2 over the named players (default: all), in units of loss per weight.
 
     ``samples`` is one sample, or the chunks of a full pass (``source.all(256)``), whose mean field is meant. Weights,
-    buffers and the source stay as they are, and no oracle is billed.
+    buffers and the source stay as they are, and no oracle counts it.
     """
     return (2 * hamiltonian(game, samples, players)) ** 0.5
 

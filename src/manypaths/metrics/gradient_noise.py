@@ -40,7 +40,7 @@ def gradient_noise(game: Game, oracle: Oracle, *, draws: int = 8, layers: bool =
 
     With ``layers`` also that of each layer of each player, under ``"critic/layers.0"`` and the like, on the same
     batches: a player's variance is the sum of its layers'. Nothing that training depends on moves: the source, the
-    oracle's coins, its counters and all buffers come back. Its cost is not on the oracle's bill.
+    oracle's coins, its counters and all buffers come back. Its cost is not counted.
     """
     if draws < 2:
         raise InvalidValue(f"draws is {draws}: expected at least 2, for a variance needs two")

@@ -17,7 +17,7 @@ class FieldJacobian:
     """J = dF/dw of all players at the current iterate on one sample, (D, D), with D the number of all weights.
 
     Vectors are flat and in the order of ``game.point()``. Where a loss does not depend on a weight, J is zero. Weights
-    and buffers stay as they are, and no oracle is billed.
+    and buffers stay as they are, and no oracle counts it.
 
     Attributes:
         matrix: J itself where the game has it in closed form, else ``None``.

@@ -46,7 +46,7 @@ def jacobian_spectrum(
         restarts: of Arnoldi's method at most; it raises where they do not suffice.
         seed: of the first Arnoldi vector.
 
-    Weights and buffers stay as they are, and no oracle is billed.
+    Weights and buffers stay as they are, and no oracle counts it.
     """
     check_arguments(jacobian_spectrum, locals())
     jacobian = FieldJacobian(game, sample)

@@ -42,7 +42,7 @@ def path_angle(
     """Measure the field from ``start`` to ``end`` and beyond, for the named players together (default: all).
 
     The points are as ``game.point()`` returns them, usually the initial and the last iterate; ``samples`` as for
-    ``field_norm``. Weights, buffers and the source stay as they are, and no oracle is billed.
+    ``field_norm``. Weights, buffers and the source stay as they are, and no oracle counts it.
     """
     names = game.names(players)
     chunks = [samples] if isinstance(samples, Sample) else list(samples)

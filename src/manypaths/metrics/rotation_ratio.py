@@ -35,7 +35,7 @@ def rotation_ratio(game: Game, sample: Any, *, probes: int = 32, seed: int = 0) 
     ||A||_F^2 = E ||Jv - J'v||^2 / 4 and ||J||_F^2 = E (||Jv||^2 + ||J'v||^2) / 2, whose ratio is never outside [0, 1].
     A random matrix without structure has 1/2.
 
-    Weights and buffers stay as they are, and no oracle is billed.
+    Weights and buffers stay as they are, and no oracle counts it.
     """
     jacobian = FieldJacobian(game, sample)
     if jacobian.matrix is not None:

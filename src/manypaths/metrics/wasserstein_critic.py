@@ -12,7 +12,7 @@ from manypaths import fields
 from manypaths.metrics.base import Kind, SampleMetric, SampleSets, Score, apply
 from manypaths.models.dcgan import DcganCritic
 from manypaths.models.mlp import MlpCritic
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.randomness import generator_for, seed_for
 from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.pixels import to_float
@@ -71,7 +71,7 @@ class WassersteinCritic(SampleMetric):
 
     def fit(self, critic: nn.Module, real: Tensor, fake: Tensor, *, seed: int) -> tuple[float, float]:
         """Fit in place; the estimate on these two sets after three quarters of the steps, and at the end."""
-        penalty, before = Interpolated(weight=self.weight), 0.0
+        penalty, before = GradientPenalty(weight=self.weight), 0.0
         draw = generator_for(seed, "wasserstein critic", "batches")
         optimizer = torch.optim.Adam(critic.parameters(), lr=self.lr, betas=(0.5, 0.9))
         for step in range(self.steps):

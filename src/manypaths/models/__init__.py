@@ -1,5 +1,6 @@
 """Networks; any ``nn.Module`` of the user's works instead (name it ``package.module:Class`` in a recipe)."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 MODELS = Registry(
@@ -17,3 +18,5 @@ MODELS = Registry(
         "resnet-critic": "resnet:ResnetCritic",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -1,5 +1,6 @@
 """GAN losses: pure functions of the critic's scores."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 OBJECTIVES = Registry(
@@ -17,3 +18,5 @@ OBJECTIVES = Registry(
         "relativistic-average": "relativistic:RelativisticAverage",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

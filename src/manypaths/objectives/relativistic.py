@@ -27,7 +27,7 @@ class _Relativistic(Objective):
 class RelativisticPaired(_Relativistic):
     """RpGAN: L_critic = E softplus(-(s(x) - s(G(z)))),  L_generator = E softplus(-(s(G(z)) - s(x))).
 
-    Datum i is compared with fake i, so the pair (x_i, z_i) is one summand and the finite sum stays one.
+    Datum i is compared with fake i, so the pair (x_i, z_i) is one component function and the finite sum stays one.
 
     The least loss of all critics is log 2 minus a divergence (Jolicoeur-Martineau 2020), an integral over pairs whose
     optimal critic solves p(x) E_q sigma(s(y) - s(x)) = q(x) E_p sigma(s(x) - s(y)) at every x: no closed form, so none

@@ -17,8 +17,8 @@ from manypaths.objectives.base import Objective
 class Wasserstein(Objective):
     """WGAN: L_critic = E s(G(z)) - E s(x),  L_generator = -E s(G(z)).
 
-    Nothing in the losses bounds the critic. Keep its slope near 1 with ``Interpolated`` (WGAN-GP), its weights in a
-    box with ``Clip`` (as published), or its layers at spectral norm 1.
+    Nothing in the losses bounds the critic. Keep its slope near 1 with ``GradientPenalty`` (WGAN-GP), its weights in a
+    box with ``WeightClipping`` (as published), or its layers at spectral norm 1.
 
     Stands for D = W_1(p, q), the largest -L_critic of a 1-Lipschitz critic, whose generator's gradient is that of D.
     On the line the optimal critic has slope sign(Q - P), with P and Q the distribution functions; elsewhere there is

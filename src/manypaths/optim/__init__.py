@@ -1,5 +1,6 @@
 """What is done with a gradient: stock torch optimisers, and averages of the iterates."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 OPTIMISERS = Registry(
@@ -15,3 +16,5 @@ OPTIMISERS = Registry(
         "vrad": "vradam:VRAd",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

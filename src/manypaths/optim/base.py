@@ -1,4 +1,4 @@
-"""The bases: one stock ``torch.optim`` optimiser per player."""
+"""The optimizers: one stock ``torch.optim`` optimiser per player."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Moments = Literal["shared", "rewind", "separate"]
 _State = dict[Tensor, dict[str, Any]]
 
 
-class Bases(Mapping[str, Optimizer]):
+class Optimizers(Mapping[str, Optimizer]):
     """Player -> optimiser; any torch optimiser works unchanged.
 
     Args:
@@ -76,7 +76,7 @@ class Bases(Mapping[str, Optimizer]):
                 raise InvalidValue(f"the rates of {name!r} have shape {tuple(rate.shape)}: expected {wanted}")
         if set(self) != set(game.players):
             raise InvalidValue(
-                f"bases are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
+                f"optimizers are for {sorted(self)} and players are {sorted(game.players)}: expected the same"
             )
         owners: dict[int, str] = {}
         for name in game.players:

@@ -1,5 +1,6 @@
 """How a gradient is estimated."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 ORACLES = Registry(
@@ -8,7 +9,7 @@ ORACLES = Registry(
     "base:Oracle",
     {
         "stochastic": "stochastic:Stochastic",
-        "full": "full:Full",
+        "full-batch": "full_batch:FullBatch",
         "svrg": "svrg:SVRG",
         "saga": "saga:SAGA",
         "importance": "importance:Importance",
@@ -17,3 +18,5 @@ ORACLES = Registry(
         "symplectic": "symplectic:Symplectic",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

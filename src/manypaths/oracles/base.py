@@ -34,7 +34,7 @@ class Oracle(ABC):
     serves_populations: ClassVar[bool] = False
     """Whether every member of a ``Population`` gets coins and snapshots of its own."""
     couples_players: ClassVar[bool] = False
-    """Whether an estimate for one player evaluates every player; then all of them are on the bill."""
+    """Whether an estimate for one player evaluates every player; then all of them are counted."""
 
     def __init__(self) -> None:
         self.evaluations: dict[str, Any] = Counter()
@@ -45,10 +45,12 @@ class Oracle(ABC):
         self.bound: Game | None = None
 
     def bind(self, game: Game) -> str | None:
-        """Check that this oracle can serve the game; what was decided about its summands, in words."""
-        summands = getattr(game, "size", None)
-        if summands is not None and self.source.size not in (None, summands):
-            raise InvalidValue(f"the source has {self.source.size} summands and the game {summands}: expected as many")
+        """Check that this oracle can serve the game; what was decided about its component functions, in words."""
+        components = getattr(game, "size", None)
+        if components is not None and self.source.size not in (None, components):
+            raise InvalidValue(
+                f"the source has {self.source.size} component functions and the game {components}: expected as many"
+            )
         if isinstance(game, Stacked) and not self.serves_populations:
             raise InvalidType(f"{type(self).__name__} plays one game at a time: expected it without a Population")
         self.bound = game
@@ -69,12 +71,12 @@ class Oracle(ABC):
         """
 
     def outcomes(self) -> Iterator[tuple[float, Any]]:
-        """Every summand that ``draw`` can hand out, with its probability (of a finite source).
+        """Every component function that ``draw`` can hand out, with its probability (of a finite source).
 
         The mean of the estimate is a sum over these: unbiasedness is checked by enumeration, not by luck.
         """
         self.source.require_finite("an enumeration of the draws")
-        batches = getattr(self, "_settled", None) == "batches"
+        batches = getattr(self, "_resolved", None) == "batches"
         indices = self.source.partition(self.batch) if batches else list(torch.arange(self.source.size or 0)[:, None])
         for index in indices:
             yield 1.0 / len(indices), self.source.take(index)
@@ -91,7 +93,7 @@ class Oracle(ABC):
         between snapshots, a lookahead sync."""
 
     def count(self, players: Iterable[str], samples: int | Tensor) -> None:
-        """Add to the bill: ``samples`` per-sample gradients for each of the players (of each member, (m,))."""
+        """Count: ``samples`` per-sample gradients for each of the players (of each member, (m,))."""
         for name in players:
             self.evaluations[name] += samples
 
@@ -102,20 +104,21 @@ class Oracle(ABC):
         self.evaluations, self.draws = Counter(_copied(state["evaluations"])), state["draws"]
 
 
-def _copied(bill: Mapping[str, Any]) -> dict[str, Any]:
-    """A bill that ``count`` does not write into; that of a population's members is kept on the CPU."""
-    return {name: spent.clone().cpu() if isinstance(spent, Tensor) else spent for name, spent in bill.items()}
+def _copied(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts that ``count`` does not write into; that of a population's members is kept on the CPU."""
+    return {name: spent.clone().cpu() if isinstance(spent, Tensor) else spent for name, spent in counts.items()}
 
 
 _NOBODY = torch.zeros(1, dtype=torch.bool)
-Summands = Literal["auto", "samples", "batches"]
+Components = Literal["auto", "samples", "batches"]
 
 
-def settle_summands(choice: Summands, game: Game, source: Source, batch: int) -> Literal["samples", "batches"]:
-    """What one summand of the finite sum is.
+def resolve_components(choice: Components, game: Game, source: Source, batch: int) -> Literal["samples", "batches"]:
+    """What one component function of the finite sum is.
 
-    A game that couples the samples of a batch has no per-sample finite sum: its summands are the mini-batches of a
-    fixed partition. Noise from torch's global generator couples them too; one evaluation of a batch finds it.
+    A game that couples the samples of a batch has no per-sample finite sum: its component functions are the
+    mini-batches of a fixed partition. Noise from torch's global generator couples them too; one evaluation of a batch
+    finds it.
     """
     if not game.couples_samples and game.draws_noise(source.take(torch.arange(min(batch, source.size or batch)))):
         game.couples_samples = True
@@ -123,12 +126,12 @@ def settle_summands(choice: Summands, game: Game, source: Source, batch: int) ->
         choice = "batches" if game.couples_samples else "samples"
     if choice == "samples" and game.couples_samples:
         raise InvalidValue(
-            "summands is 'samples', but this game couples the samples of a batch (BatchNorm, dropout, noise of "
+            "components is 'samples', but this game couples the samples of a batch (BatchNorm, dropout, noise of "
             "its own or a batch-wide loss): expected 'batches' or 'auto'"
         )
     if choice == "batches" and source.redraws_by_traversal:
         raise InvalidValue(
-            "redraw is 'traversal', which counts draws of samples, and the summands are the mini-batches of a fixed "
-            "partition: expected 'refresh' or 'never'"
+            "redraw is 'traversal', which counts draws of samples, and the component functions are the mini-batches of "
+            "a fixed partition: expected 'refresh' or 'never'"
         )
     return choice

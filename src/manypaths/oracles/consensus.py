@@ -18,11 +18,11 @@ class Consensus(SecondOrder):
     """F(w) + gamma J(w)'F(w): every player also descends gamma/2 ||F||^2, where all gradients vanish.
 
     Asked for some players, it returns their entries of the full adjusted field. Per sample of a batch and player, a
-    pair (A, B) costs one evaluation at A and two at B (the field, and the backward pass through it); ``Full`` costs
-    three passes.
+    pair (A, B) costs one evaluation at A and two at B (the field, and the backward pass through it); ``FullBatch``
+    costs three passes.
 
     Args:
-        oracle: ``Stochastic`` or ``Full``; others are refused.
+        oracle: ``Stochastic`` or ``FullBatch``; others are refused.
         weight: gamma.
         independent: J and F of the product from two independent batches, which is unbiased. ``False`` uses one batch B
             for both, at two thirds of a pair's cost: that is the gradient of gamma/2 E||F_B||^2, so its mean is off by

@@ -1,4 +1,4 @@
-"""Summands drawn by importance."""
+"""Component functions drawn by importance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manypaths.vectors import Gradients, add_, scale_
 
 @dataclass(frozen=True)
 class Weighted(Sample):
-    """One summand and its weight 1 / (n p_i)."""
+    """One component function and its weight 1 / (n p_i)."""
 
     sample: Any
     weight: float
@@ -37,18 +37,18 @@ class Weighted(Sample):
 
 @dataclass(eq=False)
 class Importance(Wrapper):
-    """Draws summand i with probability p_i proportional to a given constant, and weighs it by 1 / (n p_i).
+    """Draws component function i with probability p_i proportional to a given constant, and weighs it by 1 / (n p_i).
 
     Around ``Stochastic`` the estimate is F_i(w) / (n p_i), around ``SVRG`` it is
-    (F_i(w) - F_i(w_S)) / (n p_i) + F(w_S): both have mean F(w). With constants proportional to the summands' Lipschitz
-    constants their mean replaces the largest one in the rates (SVRE's assume it).
+    (F_i(w) - F_i(w_S)) / (n p_i) + F(w_S): both have mean F(w). With constants proportional to the component functions'
+    Lipschitz constants their mean replaces the largest one in the rates (SVRE's assume it).
 
-    A weight is exact for one summand per draw: a sample (``batch=1``), or a mini-batch of the fixed partition, which
-    is what a larger batch means here; its remainder is left out of the finite sum.
+    A weight is exact for one component function per draw: a sample (``batch=1``), or a mini-batch of the fixed
+    partition, which is what a larger batch means here; its remainder is left out of the finite sum.
 
     Args:
         oracle: ``Stochastic`` or ``SVRG``.
-        constants: one positive number per summand, in the order of the samples (or of the mini-batches of
+        constants: one positive number per component function, in the order of the samples (or of the mini-batches of
             ``source.partition(batch)``).
         seed: of the draws.
     """
@@ -65,8 +65,8 @@ class Importance(Wrapper):
             raise InvalidType(f"Importance.oracle is {type(self.oracle).__name__}: expected Stochastic or SVRG")
         if isinstance(self.oracle, SVRG) and self.oracle.when == "helps":
             raise InvalidValue("when is 'helps', which measures uniform draws: expected 'always' inside Importance")
-        if isinstance(self.oracle, SVRG) and self.oracle.refresh == "adaptive":
-            raise InvalidValue("refresh is 'adaptive', which measures uniform draws: expected another one")
+        if isinstance(self.oracle, SVRG) and self.oracle.schedule == "adaptive":
+            raise InvalidValue("schedule is 'adaptive', which measures uniform draws: expected another one")
         super().__init__()
         self.source.require_finite("importance sampling")
         self._coins = generator_for(self.seed, "importance")
@@ -80,23 +80,23 @@ class Importance(Wrapper):
         if getattr(self.source, "order", "independent") != "independent":
             raise InvalidValue("source.order is 'shuffled', which importance sampling replaces: expected 'independent'")
         self._p = p / p.sum()
-        self._settled = "samples" if self.batch == 1 else "batches"
+        self._resolved = "samples" if self.batch == 1 else "batches"
         self._parts: list[Tensor] | None = None
 
     def bind(self, game: Game) -> str | None:
         note = super().bind(game)
-        if self._settled == "batches" and isinstance(self.oracle, Stochastic):
+        if self._resolved == "batches" and isinstance(self.oracle, Stochastic):
             left = (self.source.size or 0) % self.batch
             return f"the finite sum runs over the {len(self._p)} mini-batches of a fixed partition, {left} left out"
-        if isinstance(self.oracle, SVRG) and self.batch > 1 and self.oracle._settled != "batches":
+        if isinstance(self.oracle, SVRG) and self.batch > 1 and self.oracle._resolved != "batches":
             raise InvalidValue(
-                f"SVRG.batch is {self.batch} and its summands are samples, whose weights differ inside a batch: "
-                "expected batch=1 or summands='batches'"
+                f"SVRG.batch is {self.batch} and its component functions are samples, whose weights differ inside a "
+                "batch: expected batch=1 or components='batches'"
             )
         return note
 
     def draw(self) -> Weighted:
-        super().draw()  # takes the first snapshot and counts; which summand it proposes does not matter
+        super().draw()  # takes the first snapshot and counts; which component function it proposes does not matter
         return self._weighted(int(torch.multinomial(self._p, 1, generator=self._coins)))
 
     def outcomes(self) -> Iterator[tuple[float, Weighted]]:
@@ -118,9 +118,9 @@ class Importance(Wrapper):
         return Weighted(self._summand(i), 1.0 / (len(self._p) * float(self._p[i])))
 
     def _summand(self, i: int) -> Sample:
-        if isinstance(self.oracle, SVRG) and self.oracle._settled == "batches":
+        if isinstance(self.oracle, SVRG) and self.oracle._resolved == "batches":
             return self.oracle.take(i)
-        if self._settled == "samples":
+        if self._resolved == "samples":
             return self.source.take(torch.tensor([i]))
         if self._parts is None:
             self._parts = self.source.partition(self.batch)

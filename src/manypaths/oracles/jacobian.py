@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.games.base import Game
-from manypaths.oracles.full import full_gradient
+from manypaths.oracles.full_batch import full_gradient
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients, copy_, owned, present
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.oracles.base import Oracle, Summands, settle_summands
-from manypaths.oracles.full import describe_summands
+from manypaths.oracles.base import Components, Oracle, resolve_components
+from manypaths.oracles.full_batch import describe_components
 from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Index, Source
@@ -25,23 +25,26 @@ Visit = tuple[int, "list[Tensor | None]"]
 
 @dataclass(eq=False)
 class SAGA(Oracle):
-    """d_B(w) = 1/b sum_{i in B} (F_i(w) - T_i) + 1/N sum_j T_j, with a table T of one stored gradient per summand.
+    """d_B(w) = 1/b sum_{i in B} (F_i(w) - T_i) + 1/N sum_j T_j, with a table T of one stored gradient per component
+    function.
 
     For games: Palaniappan and Bach 2016. T_i becomes F_i(w), the last evaluation before the next draw, for the players
     that were asked for. It costs one evaluation per sample where SVRG costs two, and memory. The table is filled by one
-    full pass, each summand evaluated by itself, and so are the summands of a batch, since each has a row: for large
-    batches ``summands="batches"`` makes a mini-batch of the fixed partition one summand, one evaluation and one row.
-    The mean is that of the stored, rounded entries, so the estimate is unbiased at any ``dtype``.
+    full pass, each component function evaluated by itself, and so are the component functions of a batch, since each
+    has a row: for large batches ``components="batches"`` makes a mini-batch of the fixed partition one component
+    function, one evaluation and one row. The mean is that of the stored, rounded entries, so the estimate is unbiased
+    at any ``dtype``.
 
     The table is the memory of N different points and no computation brings it back: it is part of ``state_dict``,
     which holds a second copy of it. (``SVRG(store=...)`` stores the gradients at one point.)
 
     Args:
         source: a finite sum.
-        batch: summands per draw, or samples per summand where the summands are mini-batches.
+        batch: component functions per draw, or samples per component function where the component functions are
+            mini-batches.
         budget: largest table in GiB; a larger one is refused with its size before it is allocated.
         dtype: of the table; ``"game"`` is that of the weights.
-        summands: what the finite sum runs over, as in ``SVRG``.
+        components: what the finite sum runs over, as in ``SVRG``.
         on_jump: fill the table anew when a rule moved the iterate by a jump, or keep it.
     """
 
@@ -49,7 +52,7 @@ class SAGA(Oracle):
     batch: fields.PositiveInt = 64
     budget: fields.Positive = 4.0
     dtype: Storage = "game"
-    summands: Summands = "auto"
+    components: Components = "auto"
     on_jump: Literal["refresh", "keep"] = "refresh"
     seed: int = 0
 
@@ -59,8 +62,10 @@ class SAGA(Oracle):
         self.source.require_finite("a table of gradients")
         self._samples = self.source.size or 0
         if self.batch > self._samples:
-            raise InvalidValue(f"batch is {self.batch}: expected at most the {self._samples} summands of the source")
-        self._settled: str | None = None
+            raise InvalidValue(
+                f"batch is {self.batch}: expected at most the {self._samples} component functions of the source"
+            )
+        self._resolved: str | None = None
         self._parts: list[Tensor] | None = None
         self._table: _Memory | None = None
         self._visited: dict[str, list[Visit]] = {}
@@ -68,23 +73,23 @@ class SAGA(Oracle):
 
     @property
     def size(self) -> int:
-        """The number of summands N, the rows of the table."""
-        return self._samples // self.batch if self._settled == "batches" else self._samples
+        """The number of component functions N, the rows of the table."""
+        return self._samples // self.batch if self._resolved == "batches" else self._samples
 
     def bind(self, game: Game) -> str | None:
         super().bind(game)
-        self._settled = settle_summands(self.summands, game, self.source, self.batch)
+        self._resolved = resolve_components(self.components, game, self.source, self.batch)
         gib = self.size * gib_per_row(game, self.dtype)
-        what = f"{gib:.3g} GiB for {self.size} summands at {dtype_names(game, self.dtype)}"
+        what = f"{gib:.3g} GiB for {self.size} component functions at {dtype_names(game, self.dtype)}"
         if gib > self.budget:
             ways = "raise it, or take dtype='bfloat16' or batches"
             raise InvalidValue(f"SAGA needs {what}, budget is {self.budget:g}: {ways}")
         memory = f"the table of gradients takes {what}"
-        about = describe_summands(self._settled, self.source, self.batch, game)
+        about = describe_components(self._resolved, self.source, self.batch, game)
         return memory if about is None else f"{about}; {memory}"
 
     def draw(self) -> Index:
-        if self._settled is None or self.bound is None:
+        if self._resolved is None or self.bound is None:
             raise InvalidValue("this oracle is not bound to a game: call oracle.bind(game), or use Training")
         table = self._ready(self.bound)
         for name, visits in self._visited.items():  # not earlier: one sample at two points must meet one table
@@ -92,7 +97,7 @@ class SAGA(Oracle):
                 table.write(name, number, gradients)
         self._visited = {}
         self.draws += 1
-        if self._settled == "samples":
+        if self._resolved == "samples":
             return Index(self.source.indices(self.batch))
         return Index(torch.randint(self.size, (1,), generator=self._coins))
 
@@ -111,9 +116,9 @@ class SAGA(Oracle):
         visited: dict[str, list[Visit]] = {name: [] for name in names}
         for number, share in zip(numbers.tolist(), shares, strict=True):
             last = number == int(numbers[-1])  # moved buffers must not be seen by the others of the batch
-            summand = self._take(number)
-            now = game.gradients(summand, names, moves_buffers=moves_buffers and last)
-            self.count(names, len(summand))
+            component = self._take(number)
+            now = game.gradients(component, names, moves_buffers=moves_buffers and last)
+            self.count(names, len(component))
             for name in names:
                 visited[name].append((number, now[name]))
                 add_(found[name], now[name], share)
@@ -159,21 +164,21 @@ class SAGA(Oracle):
         return self._table or self._fill(game)
 
     def _fill(self, game: Game) -> _Memory:
-        """One pass over the summands at the current iterate, one at a time."""
-        if self._settled is None:
+        """One pass over the component functions at the current iterate, one at a time."""
+        if self._resolved is None:
             self.bind(game)
         self._table = table = self._table or _Memory(game, self.size, self.dtype)
         table.forget()
         for number in range(self.size):
-            summand = self._take(number)
-            gradients = game.gradients(summand)
-            self.count(gradients, len(summand))
+            component = self._take(number)
+            gradients = game.gradients(component)
+            self.count(gradients, len(component))
             for name in gradients:
                 table.write(name, number, gradients[name])
         return table
 
     def _take(self, number: int) -> Sample:
-        if self._settled == "samples":
+        if self._resolved == "samples":
             return self.source.take(torch.tensor([number]))
         if self._parts is None:
             self._parts = self.source.partition(self.batch)

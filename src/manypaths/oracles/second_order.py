@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
-from manypaths.oracles.full import Everything, Full, full_gradient
+from manypaths.oracles.full_batch import Everything, FullBatch, full_gradient
 from manypaths.oracles.jacobian import Products, jacobian_products, mean_products
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.wrapper import Wrapper
@@ -35,7 +35,7 @@ class Pair(Sample):
 
 
 class SecondOrder(Wrapper):
-    """F and products of its Jacobian with it, on the batches of ``Stochastic`` or the whole sum of ``Full``.
+    """F and products of its Jacobian with it, on the batches of ``Stochastic`` or the whole sum of ``FullBatch``.
 
     A product of two means needs two independent samples to be unbiased: ``draw`` returns a ``Pair`` of batches A, B;
     the products are J_B'F_A and J_B F_A, and F is the mean (F_A + F_B) / 2. Each evaluation of the field and each
@@ -49,13 +49,13 @@ class SecondOrder(Wrapper):
 
     def __init__(self) -> None:
         name = type(self).__name__
-        if not isinstance(self.oracle, (Stochastic, Full)):
+        if not isinstance(self.oracle, (Stochastic, FullBatch)):
             raise InvalidType(
-                f"{name}.oracle is {type(self.oracle).__name__}: expected Stochastic or Full, for a product of two "
-                "estimates needs independent samples and a graph"
+                f"{name}.oracle is {type(self.oracle).__name__}: expected Stochastic or FullBatch, for a product of "
+                "two estimates needs independent samples and a graph"
             )
-        if isinstance(self.oracle, Full) and not self.independent:
-            raise InvalidValue(f"{name}.independent is False over Full, which is exact: expected True")
+        if isinstance(self.oracle, FullBatch) and not self.independent:
+            raise InvalidValue(f"{name}.independent is False over FullBatch, which is exact: expected True")
         super().__init__()
 
     def bind(self, game: Game) -> str | None:
@@ -77,7 +77,7 @@ class SecondOrder(Wrapper):
         return ((p * q, Pair(first, second)) for (p, first), (q, second) in product(single, single))
 
     def products(self, game: Game, sample: Any, *, forward: bool, moves_buffers: bool) -> tuple[Gradients, Products]:
-        """v, which estimates F, and F, J'v, Jv (when ``forward``); all of it on the bill."""
+        """v, which estimates F, and F, J'v, Jv (when ``forward``); all of it counted."""
         passes = 3 if forward else 2
         if isinstance(sample, Pair):
             v = game.gradients(sample.first)
@@ -89,7 +89,7 @@ class SecondOrder(Wrapper):
                 found.field.losses[name] = 0.5 * (found.field.losses[name] + v.losses[name])
             return v, found
         if isinstance(sample, Everything):
-            assert isinstance(self.oracle, Full)
+            assert isinstance(self.oracle, FullBatch)
             equal = self.oracle.equal
             v, samples = full_gradient(game, self.oracle.chunks(), equal=equal)
             found = mean_products(

@@ -1,4 +1,4 @@
-"""A snapshot, and the addends of its full pass, kept."""
+"""A snapshot, and the stored component gradients of its full pass, kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Snapshot:
         return all(a is b for name in self.point for a, b in zip(self.point[name], point[name], strict=True))
 
 
-class Addends:
+class StoredGradients:
     """F_{B_k}(w_S) for the first mini-batches B_k of a partition, as many as a budget has room for.
 
     What is kept of a full pass is rounded to the table's dtype *before* it enters the mean, so that the mean is that of
@@ -53,7 +53,7 @@ class Addends:
         if self.size < 1:
             raise InvalidValue(f"budget is {budget:g} GiB and one mini-batch's gradients take {gib:.3g}: raise it")
         self.of: Snapshot | None = None
-        """Whose addends these are; ``None`` until a pass is over."""
+        """Whose stored component gradients these are; ``None`` until a pass is over."""
         self._game, self._gib = game, self.size * gib
         self._storage: Storage = storage
         self._table: GradientTable | None = None

@@ -14,12 +14,13 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.evaluation.side_by_side import SideBySide
+from manypaths.former_names import SNAPSHOT_COINS
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked, combine, difference_gradients, partial_gradients
-from manypaths.oracles.base import Oracle, Summands, settle_summands
-from manypaths.oracles.cadence import Cadence, CadenceName
-from manypaths.oracles.full import describe_summands, full_gradient, summand_batches
-from manypaths.oracles.snapshot import Addends, Snapshot
+from manypaths.oracles.base import Components, Oracle, resolve_components
+from manypaths.oracles.full_batch import component_batches, describe_components, full_gradient
+from manypaths.oracles.snapshot import Snapshot, StoredGradients
+from manypaths.oracles.snapshot_schedule import ScheduleName, SnapshotSchedule
 from manypaths.oracles.table import Storage
 from manypaths.oracles.variance_watch import VarianceWatch
 from manypaths.randomness import Coins
@@ -35,25 +36,25 @@ class SVRG(Oracle):
     Both evaluations see the same sample, and the snapshot's uses the buffers (BatchNorm statistics, spectral-norm
     vectors) that were current when it was taken.
 
-    With ``store`` the summands are the mini-batches of a fixed partition and the addends of the full pass are kept:
-    F_B(w_S) is read instead of evaluated, and the estimate takes one evaluation instead of two. In the dtype of the
-    weights it is the same to the bit; in a smaller one F(w_S) is the mean of what was stored, so that it stays
-    unbiased. The table is no part of ``state_dict``: a resumed run evaluates it again, equal bit for bit and not on the
-    bill. A sample that was not drawn from the present partition is evaluated at both points.
+    With ``store`` the component functions are the mini-batches of a fixed partition and the stored component gradients
+    of the full pass are kept: F_B(w_S) is read instead of evaluated, and the estimate takes one evaluation instead of
+    two. In the dtype of the weights it is the same to the bit; in a smaller one F(w_S) is the mean of what was stored,
+    so that it stays unbiased. The table is no part of ``state_dict``: a resumed run evaluates it again, equal bit for
+    bit and not counted. A sample that was not drawn from the present partition is evaluated at both points.
 
     Args:
         source: a finite sum.
         batch: samples per mini-batch B.
-        refresh: how the age at which the snapshot is taken anew is chosen (see ``Cadence``). ``"adaptive"``: when the
-            variance ratio Var(d) / Var(F_B) of a player is found above ``threshold``.
+        schedule: how the age at which the snapshot is taken anew is chosen (see ``SnapshotSchedule``). ``"adaptive"``:
+            when the variance ratio Var(d) / Var(F_B) of a player is found above ``threshold``.
         every: mean age at a refresh, in batches drawn; by default one pass over the sum. ``"adaptive"``: the largest
             age, by default none.
         when: ``"helps"`` uses the plain mini-batch estimate for a player whose variance ratio was found above 1, at a
             lower cost, until it is measured again or the snapshot is taken anew.
         check_every, probes: the ratio is measured with so many fresh batches each ``check_every`` batches drawn, by
-            ``"adaptive"`` and by ``"helps"``; they are on the bill.
+            ``"adaptive"`` and by ``"helps"``; they are counted.
         threshold: of ``"adaptive"``; the default is where twice the batch would do as much as the two evaluations of d.
-        summands: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
+        components: what the finite sum runs over; ``"auto"`` takes the mini-batches of a fixed partition where the game
             couples the samples of a batch. ``"mixed"``: mini-batches of ``batch`` samples drawn at random and a full
             pass in batches of ``chunk``, also where the game couples the samples, as in the SVRE authors' MNIST code
             (50 and 500); the two are then fields of different games, and the estimate is biased by their difference.
@@ -67,13 +68,13 @@ class SVRG(Oracle):
 
     source: Source
     batch: fields.PositiveInt = 64
-    refresh: CadenceName = "geometric"
+    schedule: ScheduleName = "geometric"
     every: fields.Positive | None = None
     when: Literal["always", "helps"] = "always"
     check_every: fields.PositiveInt = 50
     probes: fields.PositiveInt = 4
     threshold: fields.Positive = 0.5
-    summands: Summands | Literal["mixed"] = "auto"
+    components: Components | Literal["mixed"] = "auto"
     chunk: fields.PositiveInt | None = None
     on_jump: Literal["refresh", "keep"] = "refresh"
     store: Literal["none"] | Storage = "none"
@@ -90,16 +91,18 @@ class SVRG(Oracle):
         self.source.require_finite("SVRG")
         assert self.source.size is not None
         if self.batch > self.source.size:
-            raise InvalidValue(f"batch is {self.batch}: expected at most the {self.source.size} summands of the source")
+            raise InvalidValue(
+                f"batch is {self.batch}: expected at most the {self.source.size} component functions of the source"
+            )
         if self.measures and self.probes < 2:
             raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
-        if self.store != "none" and self.summands in ("samples", "mixed"):
+        if self.store != "none" and self.components in ("samples", "mixed"):
             raise InvalidValue(
-                f"summands is {self.summands!r}, and store is {self.store!r}, which keeps one row per mini-batch: "
-                "expected 'batches' or 'auto'"
+                f"components is {self.components!r}, and store is {self.store!r}, which keeps one row per "
+                "mini-batch: expected 'batches' or 'auto'"
             )
-        self._settled: str | None = None
-        self._addends: Addends | None = None
+        self._resolved: str | None = None
+        self._stored_gradients: StoredGradients | None = None
         self._taken: WeakValueDictionary[int, Any] = WeakValueDictionary()
         """Mini-batches that someone still holds, by their number in the partition, which is that of their row."""
         self._parts: list[Tensor] | None = None
@@ -110,14 +113,14 @@ class SVRG(Oracle):
         """Coins for each of the seeds: one, or those of a population's members."""
         parts = self.n_batches
         self._coins = Coins(seeds, "svrg", draw=lambda n, g: torch.randint(parts, (n,), generator=g))
-        coins = Coins(seeds, "cadence")
-        every = self.every or (math.inf if self.refresh == "adaptive" else parts)
-        self.cadence = Cadence(self.refresh, every, coins, members=len(seeds))
+        coins = Coins(seeds, SNAPSHOT_COINS)
+        every = self.every or (math.inf if self.schedule == "adaptive" else parts)
+        self.timer = SnapshotSchedule(self.schedule, every, coins, members=len(seeds))
 
     @property
     def measures(self) -> bool:
         """Whether the variance ratio decides anything."""
-        return self.when == "helps" or self.refresh == "adaptive"
+        return self.when == "helps" or self.schedule == "adaptive"
 
     @property
     def n_batches(self) -> int:
@@ -127,7 +130,7 @@ class SVRG(Oracle):
     @property
     def age(self) -> int:
         """Batches drawn since the snapshot was taken (of a population: since the oldest one)."""
-        return int(self.cadence.drawn.max())
+        return int(self.timer.drawn.max())
 
     def bind(self, game: Game) -> str | None:
         if game is not self.bound and isinstance(game, Stacked):
@@ -135,35 +138,35 @@ class SVRG(Oracle):
                 raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
             if self.store != "none":
                 raise InvalidType(f"store is {self.store!r}, a table for one run: expected 'none' for a Population")
-            if self.refresh == "adaptive":
-                raise InvalidType("refresh is 'adaptive', which is measured for one run at a time: expected another")
+            if self.schedule == "adaptive":
+                raise InvalidType("schedule is 'adaptive', which is measured for one run at a time: expected another")
             self._toss(game.seeds)
         super().bind(game)
-        summands = self.summands if self.store == "none" else "batches"
-        mixed = summands == "mixed"
-        self._settled = "samples" if mixed else settle_summands(summands, game, self.source, self.batch)
+        components = self.components if self.store == "none" else "batches"
+        mixed = components == "mixed"
+        self._resolved = "samples" if mixed else resolve_components(components, game, self.source, self.batch)
         if mixed and game.couples_samples:
             return (
                 f"the full pass is in batches of {self.chunk or self.batch}, the estimate is of batches of {self.batch}"
             )
-        note = describe_summands(self._settled, self.source, self.batch, game)
+        note = describe_components(self._resolved, self.source, self.batch, game)
         if self.store == "none":
             return note
-        self._addends = Addends(game, self.n_batches, self.store, self.budget)
-        return f"{note}; {self._addends.describe()}"
+        self._stored_gradients = StoredGradients(game, self.n_batches, self.store, self.budget)
+        return f"{note}; {self._stored_gradients.describe()}"
 
     def draw(self) -> Sample:
         if self.snapshot is None and self.bound is not None:
             self.take_snapshot(self.bound)
         self.draws += 1
-        self.cadence.advance()
-        return self.summand()
+        self.timer.advance()
+        return self.component()
 
-    def summand(self) -> Sample:
+    def component(self) -> Sample:
         """A random mini-batch of the finite sum, drawn without counting it."""
-        if self._settled is None:
+        if self._resolved is None:
             raise InvalidValue("this oracle is not bound to a game: call oracle.bind(game), or use Training")
-        if self._settled == "samples":
+        if self._resolved == "samples":
             return self.source.sample(self.batch)
         which = self._coins.next()
         return (
@@ -229,16 +232,16 @@ class SVRG(Oracle):
 
     def _row(self, sample: Any) -> int | None:
         """Where F_B(w_S) is stored, if it is."""
-        rows = 0 if self._addends is None else self._addends.size
+        rows = 0 if self._stored_gradients is None else self._stored_gradients.size
         return next((number for number, taken in self._taken.items() if taken is sample and number < rows), None)
 
-    def _stored(self) -> Addends:
-        """The addends of the snapshot's full pass; evaluated again after a checkpoint."""
-        assert self._addends is not None
+    def _stored(self) -> StoredGradients:
+        """The stored component gradients of the snapshot's full pass; evaluated again after a checkpoint."""
+        assert self._stored_gradients is not None
         assert self.snapshot is not None
-        if self._addends.of is not self.snapshot:
-            self._addends.again((self.source.take(part) for part in self.parts()), self.snapshot)
-        return self._addends
+        if self._stored_gradients.of is not self.snapshot:
+            self._stored_gradients.again((self.source.take(part) for part in self.parts()), self.snapshot)
+        return self._stored_gradients
 
     def _centred(self, difference: Gradients, players: tuple[str, ...]) -> Gradients:
         """F_B(w) - F_B(w_S), with F(w_S) added for these players."""
@@ -248,12 +251,12 @@ class SVRG(Oracle):
         return difference
 
     def due(self) -> Tensor:
-        worn = self.refresh == "adaptive" and any(ratio > self.threshold for ratio in self.watch.ratios.values())
-        return self.cadence.due() | worn
+        worn = self.schedule == "adaptive" and any(ratio > self.threshold for ratio in self.watch.ratios.values())
+        return self.timer.due() | worn
 
     def take_snapshot(self, game: Game, members: Tensor | None = None) -> None:
         """One full pass at the current iterate; the source's frozen randomness is drawn anew just before it."""
-        if self._settled is None:
+        if self._resolved is None:
             self.bind(game)
         members = None if not isinstance(game, Stacked) or self.snapshot is None else members
         source = self.source
@@ -264,18 +267,18 @@ class SVRG(Oracle):
         if self.snapshot is not None:
             source.redraw()
         self._forget_parts()
-        chunks = summand_batches(source, self._settled or "samples", self.batch, self.chunk or self.batch)
-        keep = None if self._addends is None else self._addends.keep()
-        mean, samples = full_gradient(here, chunks, equal=self._settled == "batches", keep=keep)
+        chunks = component_batches(source, self._resolved or "samples", self.batch, self.chunk or self.batch)
+        keep = None if self._stored_gradients is None else self._stored_gradients.keep()
+        mean, samples = full_gradient(here, chunks, equal=self._resolved == "batches", keep=keep)
         self.count(mean, samples if members is None else samples * members)
         newer = Snapshot(here.point(), [b.clone() for b in here.buffers()], dict(mean))
         if members is None or self.snapshot is None:
             self.snapshot = newer
         else:
             self.snapshot.overwrite(newer, members)
-        if self._addends is not None:
-            self._addends.of = self.snapshot
-        self.cadence.restart(members)
+        if self._stored_gradients is not None:
+            self._stored_gradients.of = self.snapshot
+        self.timer.restart(members)
         self.watch.restart(game.players, self.draws)
 
     def _forget_parts(self) -> None:
@@ -295,7 +298,7 @@ class SVRG(Oracle):
         return {
             **super().state_dict(),
             "snapshot": shot and {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
-            "cadence": self.cadence.state_dict(),
+            "schedule": self.timer.state_dict(),
             "coins": self._coins.state_dict(),
             **self.watch.state_dict(),
         }
@@ -305,9 +308,9 @@ class SVRG(Oracle):
         shot = state["snapshot"]
         if shot is None:
             self.snapshot = None
-        elif self.snapshot is None or not self.snapshot.stands_at(shot["point"]):  # else its addends stay good
+        elif self.snapshot is None or not self.snapshot.stands_at(shot["point"]):  # else its stored gradients stay good
             self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
-        self.cadence.load_state_dict(state["cadence"])
+        self.timer.load_state_dict(state["schedule"])
         self._coins.load_state_dict(state["coins"])
         self.watch.load_state_dict(state)
         self._forget_parts()

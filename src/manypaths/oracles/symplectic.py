@@ -21,10 +21,10 @@ class Symplectic(SecondOrder):
     """F(w) + lambda A'F(w) with A = (J - J')/2: turns against the rotation of the field and leaves a potential alone.
 
     Asked for some players, it returns their entries of the full adjusted field. Per sample of a batch and player, a
-    pair (A, B) costs one evaluation at A and three at B (the field, J'v and Jv); ``Full`` costs four passes.
+    pair (A, B) costs one evaluation at A and three at B (the field, J'v and Jv); ``FullBatch`` costs four passes.
 
     Args:
-        oracle: ``Stochastic`` or ``Full``; others are refused.
+        oracle: ``Stochastic`` or ``FullBatch``; others are refused.
         weight: |lambda|.
         align: choose the sign of lambda so that the adjustment points to stable fixed points and away from unstable
             ones: sign(<F, grad H> <A'F, grad H> / d + 0.1) with H = ||F||^2 / 2, grad H = J'F and d the number of

@@ -1,4 +1,4 @@
-"""A table of gradients: one row per summand."""
+"""A table of gradients: one row per component function."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from manypaths.vectors import Gradients, add_
 class Measurable(Protocol):
     """What is measured: an estimate d_B = F_B(w) - F_B(w_S) + F(w_S)."""
 
-    def summand(self) -> Sample:
+    def component(self) -> Sample:
         """A random mini-batch, drawn without counting it."""
         ...
 
@@ -46,7 +46,7 @@ class VarianceWatch:
         plain = {name: Spread() for name in players}
         reduced = {name: Spread() for name in players}
         for _ in range(self.probes if players else 0):
-            sample = oracle.summand()
+            sample = oracle.component()
             now, then = game.gradients(sample, players), oracle.at_snapshot(game, sample, players)
             oracle.count(players, oracle.evaluations_at_both(sample) * len(sample))
             for name in players:

@@ -13,7 +13,7 @@ from manypaths.vectors import Gradients
 
 
 class Wrapper(Oracle):
-    """Hands everything on to ``oracle``, and shares its source and its bill; subclasses change what they are about.
+    """Hands everything on to ``oracle``, and shares its source and its counts; subclasses change what they are about.
 
     Concrete wrappers are dataclasses whose ``__post_init__`` calls ``super().__init__()`` once ``oracle`` is checked.
     """

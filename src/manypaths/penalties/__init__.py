@@ -1,5 +1,6 @@
 """Critic regularisers: functions of the critic's gradient with respect to its input, and sets for its weights."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 PENALTIES = Registry(
@@ -7,7 +8,7 @@ PENALTIES = Registry(
     __name__,
     "base:Penalty",
     {
-        "interpolated": "interpolated:Interpolated",
+        "gradient-penalty": "gradient_penalty:GradientPenalty",
         "dragan": "dragan:Dragan",
         "r1": "r1:R1",
         "r2": "r2:R2",
@@ -15,4 +16,6 @@ PENALTIES = Registry(
     },
 )
 
-PROJECTIONS = Registry("projection", __name__, "base:Projection", {"clip": "clip:Clip"})
+PROJECTIONS = Registry("projection", __name__, "base:Projection", {"weight-clipping": "weight_clipping:WeightClipping"})
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -31,8 +31,8 @@ class Penalty(ABC):
         """The penalty at the sample's points."""
 
 
-class GradientPenalty(Penalty):
-    """weight * E price(grad_x s(xh)): a price on the critic's slope at some points xh, one per sample.
+class InputGradientPenalty(Penalty):
+    """weight * E penalty_function(grad_x s(xh)): a penalty on the critic's slope at some points xh, one per sample.
 
     Always in the precision of the data: under autocast a squared norm over thousands of pixels, differentiated once
     more, would keep two digits.
@@ -45,17 +45,17 @@ class GradientPenalty(Penalty):
         """Where the slope is taken, (N, ...) like the data."""
 
     @abstractmethod
-    def price(self, gradients: Tensor) -> Tensor:
+    def penalty_function(self, gradients: Tensor) -> Tensor:
         """What the slopes (N, ...) cost, (N,)."""
 
     def __call__(self, critic: nn.Module, sample: GanSample, fake: Tensor) -> Tensor:
         with torch.autocast(sample.real.device.type, enabled=False):
             points = self.points(sample, fake.to(sample.real.dtype))
-            return self.weight * self.price(input_gradients(critic, points)).mean()
+            return self.weight * self.penalty_function(input_gradients(critic, points)).mean()
 
 
 @dataclass(frozen=True)
-class ZeroCentred(GradientPenalty):
+class ZeroCentred(InputGradientPenalty):
     """weight / 2 * E ||grad s(xh)||_2^2."""
 
     weight: fields.NonNegative = 1.0
@@ -63,7 +63,7 @@ class ZeroCentred(GradientPenalty):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def price(self, gradients: Tensor) -> Tensor:
+    def penalty_function(self, gradients: Tensor) -> Tensor:
         return squared_norms(gradients) / 2
 
 

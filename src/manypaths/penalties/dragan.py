@@ -8,13 +8,13 @@ from typing import Literal
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.penalties.base import GradientPenalty, norms
+from manypaths.penalties.base import InputGradientPenalty, norms
 from manypaths.randomness import counter_normal, counter_uniform
 from manypaths.sources.gan_sample import GanSample
 
 
 @dataclass(frozen=True)
-class Dragan(GradientPenalty):
+class Dragan(InputGradientPenalty):
     """weight * E (||grad s(xh)||_2 - target)^2 with xh a noisy datum; three noises are in use.
 
     With the non-saturating objective this is DRAGAN-NS of *Many Paths to Equilibrium*.
@@ -39,7 +39,7 @@ class Dragan(GradientPenalty):
     def couples_samples(self) -> bool:  # type: ignore[override]
         return self.std == "batch"
 
-    def price(self, gradients: Tensor) -> Tensor:
+    def penalty_function(self, gradients: Tensor) -> Tensor:
         return (norms(gradients) - self.target).square()
 
     def points(self, sample: GanSample, fake: Tensor) -> Tensor:

@@ -50,10 +50,10 @@ class Population(Stacked, ClosedForm):
 
     Every rule, elementwise optimiser and average works on the stack as it works on one game. Snapshot and restart
     coins, clipping and divergence are per member, and a member's trajectory equals that of the same game alone:
-    ``Training(games[i], SVRG(sources[i], seed=seeds[i]), rule, bases, seed=seeds[i])``. Losses are tensors (n,).
+    ``Training(games[i], SVRG(sources[i], seed=seeds[i]), rule, optimizers, seed=seeds[i])``. Losses are tensors (n,).
 
     What changes the graph or the schedule (the kind of penalty, betas, critic steps) needs a population of its own;
-    numbers in the loss may vary inside one (``vary``), and learning rates too (``Bases(rates=...)``).
+    numbers in the loss may vary inside one (``vary``), and learning rates too (``Optimizers(rates=...)``).
 
     Args:
         games: the members; they agree in everything but weights and buffers (the first one's constants, objective

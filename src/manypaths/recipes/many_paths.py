@@ -2,7 +2,7 @@
 
 DCGANs with 64 filters, no BatchNorm in the critic (a per-sample penalty forbids it), batch 64, Adam with learning rate
 2e-4 and betas (0.5, 0.999), penalty weight 10. The paper shows the spread over such settings and not one best run:
-``--set bases.critic.lr=1e-4``, ``--set rule.order=critic,critic,generator``.
+``--set optimizers.critic.lr=1e-4``, ``--set rule.order=critic,critic,generator``.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.wasserstein import Wasserstein
 from manypaths.optim.averaging.ema import EMA
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.parts import Part
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.rules.alternating import Alternating
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 
-_SCORES = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram), Part(MsSsim))
+_SCORES = (Spec(InceptionScore), Spec(Frechet), Spec(LabelHistogram), Spec(MsSsim))
 _GAMES: dict[str, dict[str, Any]] = {
-    "ns": {"objective": Part(NonSaturating), "penalties": ()},
-    "gan-gp": {"objective": Part(NonSaturating), "penalties": (Part(Interpolated, weight=10.0),)},
-    "dragan-ns": {"objective": Part(NonSaturating), "penalties": (Part(Dragan, weight=10.0),)},
-    "wgan-gp": {"objective": Part(Wasserstein), "penalties": (Part(Interpolated, weight=10.0),)},
+    "ns": {"objective": Spec(NonSaturating), "penalties": ()},
+    "gan-gp": {"objective": Spec(NonSaturating), "penalties": (Spec(GradientPenalty, weight=10.0),)},
+    "dragan-ns": {"objective": Spec(NonSaturating), "penalties": (Spec(Dragan, weight=10.0),)},
+    "wgan-gp": {"objective": Spec(Wasserstein), "penalties": (Spec(GradientPenalty, weight=10.0),)},
 }
 _CRITIC_STEPS = {"wgan-gp": 5}
 
@@ -126,40 +126,40 @@ def celeba_wgan_gp() -> Recipe:
 
 
 def _color_mnist(game: str) -> Recipe:
-    return _recipe("color-mnist", game, Part(ColorMnist), size=28, metrics=_SCORES)
+    return _recipe("color-mnist", game, Spec(ColorMnist), size=28, metrics=_SCORES)
 
 
 def _stacked_mnist(game: str) -> Recipe:
-    return _recipe("stacked-mnist", game, Part(StackedMnist), size=28, metrics=(Part(StackedModes), Part(MsSsim)))
+    return _recipe("stacked-mnist", game, Spec(StackedMnist), size=28, metrics=(Spec(StackedModes), Spec(MsSsim)))
 
 
 def _cifar10(game: str) -> Recipe:
-    return _recipe("cifar10", game, Part(Cifar10), size=32, metrics=_SCORES)
+    return _recipe("cifar10", game, Spec(Cifar10), size=32, metrics=_SCORES)
 
 
 def _celeba(game: str) -> Recipe:
     """Without labels there is no classifier to look through: its scores need no feature net."""
     return _recipe(
-        "celeba", game, Part(CelebA), size=64, metrics=(Part(MsSsim), Part(SlicedWasserstein, space="pixels"))
+        "celeba", game, Spec(CelebA), size=64, metrics=(Spec(MsSsim), Spec(SlicedWasserstein, space="pixels"))
     )
 
 
-def _recipe(data_name: str, game: str, data: Part[DataSet], *, size: int, metrics: tuple[Part[Any], ...]) -> Recipe:
+def _recipe(data_name: str, game: str, data: Spec[DataSet], *, size: int, metrics: tuple[Spec[Any], ...]) -> Recipe:
     order = ("critic",) * _CRITIC_STEPS.get(game, 1) + ("generator",)
     return Recipe(
         name=f"{data_name}-{game}",
         data=data,
-        source=Part(PairedSource, latent=128, latents="fresh"),
-        game=Part(
+        source=Spec(PairedSource, latent=128, latents="fresh"),
+        game=Spec(
             Adversarial,
-            generator=Part(DcganGenerator, size=size, channels=3, latent=128, width=64),
-            critic=Part(DcganCritic, size=size, channels=3, width=64, norm="none"),
+            generator=Spec(DcganGenerator, size=size, channels=3, latent=128, width=64),
+            critic=Spec(DcganCritic, size=size, channels=3, width=64, norm="none"),
             **_GAMES[game],
         ),
-        oracle=Part(Stochastic, batch=64),
-        rule=Part(Alternating, order=order),
-        bases={player: Part(Adam, lr=2e-4, betas=(0.5, 0.999)) for player in ("critic", "generator")},
-        averages={"ema": Part(EMA, decay=0.999)},
+        oracle=Spec(Stochastic, batch=64),
+        rule=Spec(Alternating, order=order),
+        optimizers={player: Spec(Adam, lr=2e-4, betas=(0.5, 0.999)) for player in ("critic", "generator")},
+        averages={"ema": Spec(EMA, decay=0.999)},
         metrics=metrics,
         steps=50_000,
         noise_every=0,

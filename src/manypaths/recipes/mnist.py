@@ -20,31 +20,31 @@ from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.non_saturating_probabilities import NonSaturatingProbabilities
 from manypaths.optim.averaging.ema import EMA
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.base import Rule
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 
 PLAYERS = ("critic", "generator")
-EXTRA: Part[Rule] = Part(Extragradient, at="opponent")
+EXTRA: Spec[Rule] = Spec(Extragradient, at="opponent")
 
 
 def _common() -> dict[str, Any]:
     return {
-        "data": Part(Mnist),
-        "game": Part(
+        "data": Spec(Mnist),
+        "game": Spec(
             Adversarial,
-            generator=Part(DcganGenerator, size=28, latent=128, width=128),
-            critic=Part(DcganCritic, size=28, width=64),
-            objective=Part(NonSaturating),
+            generator=Spec(DcganGenerator, size=28, latent=128, width=128),
+            critic=Spec(DcganCritic, size=28, width=64),
+            objective=Spec(NonSaturating),
         ),
         "steps": 100_000,
         "checkpoint_every": 200,
@@ -65,11 +65,11 @@ def svre_published() -> Recipe:
     """
     changes = {
         "source.redraw": "traversal",
-        "oracle.summands": "mixed",
+        "oracle.components": "mixed",
         "oracle.chunk": 500,
         "game.generator.init": "torch",
         "game.critic.init": "torch",
-        "game.objective": Part(NonSaturatingProbabilities),
+        "game.objective": Spec(NonSaturatingProbabilities),
         "evaluate_mode": "train",
         "net": "mnist-mlp-dropout",
     }
@@ -83,7 +83,7 @@ def avg_svre() -> Recipe:
 
 def svre_vrad() -> Recipe:
     """SVRE with VRAd, the authors' adaptive step for variance-reduced gradients, at 1e-2."""
-    return _svre("mnist-svre-vrad").with_({"bases": {name: Part(VRAd, lr=1e-2) for name in PLAYERS}})
+    return _svre("mnist-svre-vrad").with_({"optimizers": {name: Spec(VRAd, lr=1e-2) for name in PLAYERS}})
 
 
 def ws_svre() -> Recipe:
@@ -93,39 +93,39 @@ def ws_svre() -> Recipe:
 
 def sg_a() -> Recipe:
     """SG-A, the usual GAN: alternating mini-batch gradients with Adam, lr 1e-4."""
-    rule = Part(Alternating, order=("critic", "generator"))
-    return _adam("mnist-sg-a", oracle=Part(Stochastic, batch=50), rule=rule, latents="fresh")
+    rule = Spec(Alternating, order=("critic", "generator"))
+    return _adam("mnist-sg-a", oracle=Spec(Stochastic, batch=50), rule=rule, latents="fresh")
 
 
 def se_a() -> Recipe:
     """SE-A (ExtraAdam): stochastic extragradient with Adam, lr 1e-4."""
-    return _adam("mnist-se-a", oracle=Part(Stochastic, batch=50), rule=EXTRA, latents="fresh")
+    return _adam("mnist-se-a", oracle=Spec(Stochastic, batch=50), rule=EXTRA, latents="fresh")
 
 
 def batch_e_a() -> Recipe:
     """BatchE-A: full-batch extragradient with Adam, lr 1e-4; every step passes over the data twice."""
-    return _adam("mnist-batch-e-a", oracle=Part(Full, batch=50), rule=EXTRA, latents="paired")
+    return _adam("mnist-batch-e-a", oracle=Spec(FullBatch, batch=50), rule=EXTRA, latents="paired")
 
 
 def _svre(name: str) -> Recipe:
     return Recipe(
         name=name,
         **_common(),
-        source=Part(PairedSource, latent=128, pixels="unit"),
-        oracle=Part(SVRG, batch=50, refresh="svre"),
+        source=Spec(PairedSource, latent=128, pixels="unit"),
+        oracle=Spec(SVRG, batch=50, schedule="svre"),
         rule=EXTRA,
-        bases={player: Part(SGD, lr=1e-2) for player in PLAYERS},
-        averages={"uniform": Part(Uniform, restart=0.1)},
+        optimizers={player: Spec(SGD, lr=1e-2) for player in PLAYERS},
+        averages={"uniform": Spec(UniformAverage, restart=0.1)},
     )
 
 
-def _adam(name: str, *, oracle: Part[Oracle], rule: Part[Rule], latents: str) -> Recipe:
+def _adam(name: str, *, oracle: Spec[Oracle], rule: Spec[Rule], latents: str) -> Recipe:
     return Recipe(
         name=name,
         **_common(),
-        source=Part(PairedSource, latent=128, latents=latents, pixels="unit"),
+        source=Spec(PairedSource, latent=128, latents=latents, pixels="unit"),
         oracle=oracle,
         rule=rule,
-        bases={player: Part(Adam, lr=1e-4, betas=(0.5, 0.999)) for player in PLAYERS},
-        averages={"uniform": Part(Uniform), "ema": Part(EMA, decay=0.9999)},
+        optimizers={player: Spec(Adam, lr=1e-4, betas=(0.5, 0.999)) for player in PLAYERS},
+        averages={"uniform": Spec(UniformAverage), "ema": Spec(EMA, decay=0.9999)},
     )

@@ -22,15 +22,15 @@ from manypaths.models.resnet import ResnetCritic, ResnetGenerator
 from manypaths.models.sagan import SaganCritic, SaganGenerator
 from manypaths.objectives.hinge import Hinge
 from manypaths.optim.averaging.ema import EMA
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 
 _LR_ADAM = {"critic": 4e-4, "generator": 1e-4}
 _LR_SVRE = {"critic": 4e-2, "generator": 1e-2}
@@ -187,34 +187,34 @@ def imagenet_deep_ws_svre() -> Recipe:
 
 
 def _cifar10(name: str, *, deep: bool = False) -> Recipe:
-    return _shared(name, Part(Cifar10), size=32, deep=deep)
+    return _shared(name, Spec(Cifar10), size=32, deep=deep)
 
 
 def _svhn(name: str, *, deep: bool = False) -> Recipe:
-    return _shared(name, Part(Svhn), size=32, deep=deep)
+    return _shared(name, Spec(Svhn), size=32, deep=deep)
 
 
 def _imagenet(name: str, *, deep: bool = False) -> Recipe:
-    return _shared(name, Part(ImageNet, size=64), size=64, deep=deep)
+    return _shared(name, Spec(ImageNet, size=64), size=64, deep=deep)
 
 
-def _shared(name: str, data: Part[DataSet], *, size: int, deep: bool) -> Recipe:
+def _shared(name: str, data: Spec[DataSet], *, size: int, deep: bool) -> Recipe:
     """What the methods share, with SE-A as the method."""
     generator, critic = (ResnetGenerator, ResnetCritic) if deep else (SaganGenerator, SaganCritic)
     return Recipe(
         name=name,
         data=data,
-        source=Part(PairedSource, latent=128, latents="fresh"),
-        game=Part(
+        source=Spec(PairedSource, latent=128, latents="fresh"),
+        game=Spec(
             Adversarial,
-            generator=Part(generator, size=size, latent=128),
-            critic=Part(critic, size=size),
-            objective=Part(Hinge),
+            generator=Spec(generator, size=size, latent=128),
+            critic=Spec(critic, size=size),
+            objective=Spec(Hinge),
         ),
-        oracle=Part(Stochastic, batch=64),
-        rule=Part(Extragradient, at="opponent"),
-        bases={player: Part(Adam, lr=lr, betas=(0.0, 0.9)) for player, lr in _LR_ADAM.items()},
-        averages={"uniform": Part(Uniform), "ema": Part(EMA, decay=0.9999)},
+        oracle=Spec(Stochastic, batch=64),
+        rule=Spec(Extragradient, at="opponent"),
+        optimizers={player: Spec(Adam, lr=lr, betas=(0.0, 0.9)) for player, lr in _LR_ADAM.items()},
+        averages={"uniform": Spec(UniformAverage), "ema": Spec(EMA, decay=0.9999)},
         steps=500_000,
         noise_every=1000,
         samples_every=1000,
@@ -227,15 +227,15 @@ def _se_a(recipe: Recipe) -> Recipe:
 
 
 def _sg_a(recipe: Recipe) -> Recipe:
-    return recipe.with_({"rule": Part(Alternating, order=("critic", "generator"))})
+    return recipe.with_({"rule": Spec(Alternating, order=("critic", "generator"))})
 
 
 def _svre(recipe: Recipe, base: Any = SGD) -> Recipe:
     return recipe.with_(
         {
             "source.latents": "paired",
-            "oracle": Part(SVRG, batch=64, refresh="svre"),
-            "bases": {player: Part(base, lr=lr) for player, lr in _LR_SVRE.items()},
+            "oracle": Spec(SVRG, batch=64, schedule="svre"),
+            "optimizers": {player: Spec(base, lr=lr) for player, lr in _LR_SVRE.items()},
             "averages.uniform.restart": 0.1,
         }
     )

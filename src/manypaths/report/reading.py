@@ -15,7 +15,7 @@ from manypaths.run.record import RunDirectory
 AXES = {
     "step": "iterations",
     "evaluations": "gradient evaluations",
-    "passes": "data passes",
+    "passes": "effective passes",
     "seconds": "seconds of training",
 }
 

@@ -1,5 +1,6 @@
 """Where, and how often, the oracle is asked."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 RULES = Registry(
@@ -19,3 +20,5 @@ RULES = Registry(
         "lookahead": "lookahead:Lookahead",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -11,7 +11,7 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.rules.simultaneous import Simultaneous
@@ -37,18 +37,20 @@ class Alternating(Rule):
                 f"{type(self.inner).__name__} moves all players at once: put it around Alternating, not inside"
             )
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         order = game.names(self.order)
         if left_out := [name for name in game.players if name not in order]:
             raise InvalidValue(f"Alternating.order is {self.order}: {', '.join(left_out)} would never move")
-        self.inner.check(game, oracle, bases)
+        self.inner.check(game, oracle, optimizers)
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         wanted = set(game.names(players))
         losses, jumped = {}, False
         for name in game.names(self.order):
             if name in wanted:
-                info = self.inner.step(game, oracle, bases, (name,))
+                info = self.inner.step(game, oracle, optimizers, (name,))
                 losses[name] = info.losses[name]
                 jumped = jumped or info.jumped
         return StepInfo(losses, jumped)

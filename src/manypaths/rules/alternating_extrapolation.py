@@ -9,7 +9,7 @@ from typing import Any
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
 from manypaths.vectors import add_, scale_
@@ -37,18 +37,20 @@ class AlternatingExtrapolation(Rule):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         if isinstance(self.extrapolation, Mapping) and set(game.names(self.extrapolation)) != set(game.players):
             given = sorted(self.extrapolation)
             raise InvalidValue(f"extrapolation is for {given}: expected a number for each of {sorted(game.players)}")
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names, losses = game.names(players), {}
         for name in names:
-            losses.update(self._turn(game, oracle, bases, name, moves_buffers=name == names[0]).losses)
+            losses.update(self._turn(game, oracle, optimizers, name, moves_buffers=name == names[0]).losses)
         return StepInfo(losses)
 
-    def _turn(self, game: Game, oracle: Oracle, bases: Bases, name: str, *, moves_buffers: bool) -> StepInfo:
+    def _turn(self, game: Game, oracle: Oracle, optimizers: Optimizers, name: str, *, moves_buffers: bool) -> StepInfo:
         others = [other for other in game.players if other != name and other in self._ahead]
         here = game.point([name, *others])
         for other in others:
@@ -56,7 +58,7 @@ class AlternatingExtrapolation(Rule):
         game.project(others)
         gradients = oracle(game, oracle.draw(), (name,), moves_buffers=moves_buffers)
         game.move_to(here, others)
-        bases.apply(game, gradients)
+        optimizers.apply(game, gradients)
         ahead: Remembered = {name: [*game.point((name,))[name]]}
         add_(ahead[name], here[name], -1.0)
         scale_(ahead[name], self._factor(name) - 1.0)

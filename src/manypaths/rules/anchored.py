@@ -11,7 +11,7 @@ from torch import Tensor
 from manypaths import fields
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases, Moments
+from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
 from manypaths.vectors import Gradients, add_, lerp_, scale_
@@ -45,7 +45,9 @@ class Anchored(Rule):
         if not self.extrapolate and (self.moments, self.fresh_sample) != ("shared", True):
             raise InvalidValue("Anchored(extrapolate=False) has no half-step: expected no moments and no fresh_sample")
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names = game.names(players)
         self._anchor.update(game.point([name for name in names if name not in self._anchor]))
         pull = {name: 1.0 / (self._moves.get(name, 0) + 2) for name in names}
@@ -54,13 +56,13 @@ class Anchored(Rule):
         losses = gradients.losses
         if self.extrapolate:
             towards = self._towards_anchor(game, pull)
-            with game.aside(names):
-                with bases.extrapolating(names, self.moments):
-                    self._apply(game, bases, gradients, towards)
+            with game.swapped_aside(names):
+                with optimizers.extrapolating(names, self.moments):
+                    self._apply(game, optimizers, gradients, towards)
                 gradients = oracle(game, oracle.draw() if self.fresh_sample else sample, names)
-            self._apply(game, bases, gradients, towards)
+            self._apply(game, optimizers, gradients, towards)
         else:
-            bases.apply(game, gradients)
+            optimizers.apply(game, gradients)
             for name in names:
                 lerp_(game.parameters(name), self._anchor[name], pull[name])
         self._moves.update({name: self._moves.get(name, 0) + 1 for name in names})
@@ -74,8 +76,8 @@ class Anchored(Rule):
             scale_(vector, pull[name])
         return vectors
 
-    def _apply(self, game: Game, bases: Bases, gradients: Gradients, towards: Remembered) -> None:
-        bases.apply(game, gradients)
+    def _apply(self, game: Game, optimizers: Optimizers, gradients: Gradients, towards: Remembered) -> None:
+        optimizers.apply(game, gradients)
         for name, vector in towards.items():
             add_(list(game.parameters(name)), vector)
         game.project(towards)

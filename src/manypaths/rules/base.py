@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.step import StepInfo
 from manypaths.vectors import Vector
@@ -27,7 +27,7 @@ def remembered(vector: Vector) -> Remembered:
 
 
 class Rule(ABC):
-    """Decides where and how often an oracle is asked, and hands what it gets to the bases.
+    """Decides where and how often an oracle is asked, and hands what it gets to the optimizers.
 
     A rule is a dataclass of hyper-parameters: frozen where it remembers nothing, and otherwise
     ``@dataclass(eq=False)`` with its memory in ``field(init=False, repr=False)``. Memory is keyed by player, so that
@@ -38,14 +38,16 @@ class Rule(ABC):
     """Whether the rule must see all players at once (then ``Alternating`` refuses it)."""
 
     @abstractmethod
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         """Advance the named players (default: all) by one step."""
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         """Refuse what the rule cannot work with; ``Training`` calls it at construction, with the oracle bound."""
 
-    def keeps_half(self) -> bool:
-        """Whether ``StepInfo.half`` is filled in."""
+    def keeps_extrapolated(self) -> bool:
+        """Whether ``StepInfo.extrapolated`` is filled in."""
         return False
 
     def jumped(self, game: Game, members: Tensor | None = None) -> None:

@@ -14,9 +14,9 @@ from manypaths import fields
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.sources.sample import Sample
@@ -28,16 +28,17 @@ class CompetitiveGradientDescent(Rule):
     """dx = -eta (I - eta^2 D_xy f D_yx g)^{-1} (grad_x f - eta D_xy f grad_y g), and likewise dy.
 
     Two players with losses f and g; the step is the equilibrium of their local bilinear game with proximal terms
-    (Schaefer and Anandkumar 2019). eta is the learning rate of the bases, plain SGD, and may differ between players
-    (eta^2 is then their product). The system is solved for the smaller player only; the other's step is its best
-    answer, dy = -eta (grad_y g + D_yx g dx), which is the same equilibrium.
+    (Schaefer and Anandkumar 2019). eta is the learning rate of the optimizers, plain SGD, and may differ between
+    players (eta^2 is then their product). The system is solved for the smaller player only; the other's step is its
+    best answer, dy = -eta (grad_y g + D_yx g dx), which is the same equilibrium.
 
     D_xy f v = grad_x <grad_y f, v> is a vector-Jacobian product through the graph of one batch. The operator is
     symmetric positive definite in zero-sum games only, so the solver is GMRES for all of them (SciPy's; the vectors
     of the smaller player pass through the CPU). Each product counts as one gradient evaluation of each player.
 
-    Needs samples whose losses can be differentiated twice, hence a ``Stochastic`` oracle, or ``Full`` over independent
-    samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install 'manypaths[study]'``. What a
+    Needs samples whose losses can be differentiated twice, hence a ``Stochastic`` oracle, or ``FullBatch`` over
+    independent samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install
+    'manypaths[study]'``. What a
     game detaches it does not see: ``Adversarial`` hands its penalties fakes that are cut off from the generator.
 
     Attributes:
@@ -54,23 +55,27 @@ class CompetitiveGradientDescent(Rule):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         if len(game.players) != 2:
             raise InvalidValue(f"CompetitiveGradientDescent is for two players: this game has {list(game.players)}")
         if isinstance(game, Stacked):
             raise InvalidType("CompetitiveGradientDescent plays one game at a time: expected it without a Population")
-        if not isinstance(oracle, (Stochastic, Full)):
+        if not isinstance(oracle, (Stochastic, FullBatch)):
             kind = type(oracle).__name__
             raise InvalidType(
-                f"CompetitiveGradientDescent differentiates losses: expected Stochastic or Full, not {kind}"
+                f"CompetitiveGradientDescent differentiates losses: expected Stochastic or FullBatch, not {kind}"
             )
-        if isinstance(oracle, Full) and (game.couples_samples or oracle.summands == "batches"):
-            raise InvalidType("CompetitiveGradientDescent over Full needs independent samples: expected Stochastic")
-        for name in bases:
-            _rate(bases, name)
+        if isinstance(oracle, FullBatch) and (game.couples_samples or oracle.components == "batches"):
+            raise InvalidType(
+                "CompetitiveGradientDescent over FullBatch needs independent samples: expected Stochastic"
+            )
+        for name in optimizers:
+            _rate(optimizers, name)
         _scipy()
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names = self._all(game, players)
         sample = _sample(oracle)
         with game.evaluating(sample):
@@ -78,7 +83,7 @@ class CompetitiveGradientDescent(Rule):
             small, large = sorted(names, key=lambda n: sum(p.numel() for p in game.parameters(n)))
             a = _Side(losses[small], game.parameters(small), game.parameters(large))
             b = _Side(losses[large], game.parameters(large), game.parameters(small))
-            rate_a, rate_b = _rate(bases, small), _rate(bases, large)
+            rate_a, rate_b = _rate(optimizers, small), _rate(optimizers, large)
 
             def operator(v: Tensor) -> Tensor:
                 return v - rate_a * rate_b * a.mixed(b.mixed(v))
@@ -88,7 +93,7 @@ class CompetitiveGradientDescent(Rule):
             direction_b = b.own - rate_a * b.mixed(direction_a)
         oracle.count(names, len(sample) * (1 + a.products + b.products))
         gradients = {small: a.split(direction_a), large: b.split(direction_b)}
-        bases.apply(game, Gradients(gradients, {}))
+        optimizers.apply(game, Gradients(gradients, {}))
         return StepInfo({name: losses[name].detach() for name in names})
 
 
@@ -131,13 +136,15 @@ def _pieces(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 def _sample(oracle: Oracle) -> Sample:
     """The next batch; the whole finite sum as one, where the oracle is the full one."""
     sample = oracle.draw()
-    return oracle.source.take(torch.arange(len(sample))) if isinstance(oracle, Full) else sample
+    return oracle.source.take(torch.arange(len(sample))) if isinstance(oracle, FullBatch) else sample
 
 
-def _rate(bases: Bases, player: str) -> float:
+def _rate(optimizers: Optimizers, player: str) -> float:
     """The player's learning rate, where its base is plain SGD."""
-    groups = bases[player].param_groups
-    plain = type(bases[player]) is SGD and not any(g["momentum"] or g["weight_decay"] or g["maximize"] for g in groups)
+    groups = optimizers[player].param_groups
+    plain = type(optimizers[player]) is SGD and not any(
+        g["momentum"] or g["weight_decay"] or g["maximize"] for g in groups
+    )
     if not plain or len({float(g["lr"]) for g in groups}) > 1:
         raise InvalidType(
             f"CompetitiveGradientDescent puts the learning rate into its system: expected plain SGD with one rate as "

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases, Moments
+from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.vectors import Gradients, Point, lerp_
@@ -30,37 +30,40 @@ class Extragradient(Rule):
             and the same sample does not.
         extrapolation: c, how far to extrapolate relative to the update (two-step-size extragradient, Hsieh et al.
             2020, has c > 1).
-        keep_half: announce w_{t+1/2} in ``StepInfo.half``, for averages that want it (one copy of the weights).
+        keep_extrapolated: announce w_{t+1/2} in ``StepInfo.extrapolated``, for averages that want it (one copy of the
+            weights).
     """
 
     at: Literal["joint", "opponent"] = "joint"
     moments: Moments = "shared"
     fresh_sample: bool = True
     extrapolation: fields.Positive = 1.0
-    keep_half: bool = False
+    keep_extrapolated: bool = False
 
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def keeps_half(self) -> bool:
-        return self.keep_half
+    def keeps_extrapolated(self) -> bool:
+        return self.keep_extrapolated
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names = game.names(players)
         sample = oracle.draw()
         gradients = oracle(game, sample, names, moves_buffers=True)
         losses = gradients.losses
-        with game.aside(names) as start:
-            with bases.extrapolating(names, self.moments):
-                bases.apply(game, gradients)
+        with game.swapped_aside(names) as start:
+            with optimizers.extrapolating(names, self.moments):
+                optimizers.apply(game, gradients)
             if self.extrapolation != 1.0:
                 self._stretch(game, start)
-            half = game.point(names) if self.keep_half else None
+            extrapolated = game.point(names) if self.keep_extrapolated else None
             if self.fresh_sample:
                 sample = oracle.draw()
             gradients = self._update_gradients(game, oracle, sample, start)
-        bases.apply(game, gradients)
-        return StepInfo(losses, half=half)
+        optimizers.apply(game, gradients)
+        return StepInfo(losses, extrapolated=extrapolated)
 
     def _stretch(self, game: Game, start: Point) -> None:
         """w_{t+1/2} = w_t + c (w' - w_t), with w' where the base's own step led."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.vectors import lerp_, replaced
@@ -43,17 +43,19 @@ class Lookahead(Rule):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
-        self.inner.check(game, oracle, bases)
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
+        self.inner.check(game, oracle, optimizers)
 
-    def keeps_half(self) -> bool:
-        return self.inner.keeps_half()
+    def keeps_extrapolated(self) -> bool:
+        return self.inner.keeps_extrapolated()
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         self._all(game, players)
         if self._slow is None:
             self._slow = game.point()
-        info = self.inner.step(game, oracle, bases)
+        info = self.inner.step(game, oracle, optimizers)
         self._since += 1
         if self._since < self.k:
             return info

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
 from manypaths.vectors import add_
@@ -36,14 +36,16 @@ class Optimistic(Rule):
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         gradients = oracle(game, oracle.draw(), players, moves_buffers=True)
         if self.of == "gradient":
             self._correct(gradients, remembered(gradients))
-            bases.apply(game, gradients)
+            optimizers.apply(game, gradients)
         else:
             start = game.point(gradients)
-            bases.apply(game, gradients)
+            optimizers.apply(game, gradients)
             updates: Remembered = {name: [*weights] for name, weights in game.point(gradients).items()}
             for name, update in updates.items():
                 add_(update, start[name], -1.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from manypaths import fields
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases, Moments
+from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
 from manypaths.vectors import Gradients
@@ -24,30 +24,33 @@ class PastExtragradient(Rule):
 
     Attributes:
         moments: what the extrapolation does to the optimiser's state, as in ``Extragradient``.
-        keep_half: announce w_{t+1/2} in ``StepInfo.half``, for averages that want it (one copy of the weights).
+        keep_extrapolated: announce w_{t+1/2} in ``StepInfo.extrapolated``, for averages that want it (one copy of the
+            weights).
     """
 
     moments: Moments = "shared"
-    keep_half: bool = False
+    keep_extrapolated: bool = False
     _past: Remembered = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def keeps_half(self) -> bool:
-        return self.keep_half
+    def keeps_extrapolated(self) -> bool:
+        return self.keep_extrapolated
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names = game.names(players)
         past = remembered({name: self._past[name] for name in names if name in self._past})
-        with game.aside(names):
-            with bases.extrapolating(tuple(past), self.moments):
-                bases.apply(game, Gradients(past, {}))
-            half = game.point(names) if self.keep_half else None
+        with game.swapped_aside(names):
+            with optimizers.extrapolating(tuple(past), self.moments):
+                optimizers.apply(game, Gradients(past, {}))
+            extrapolated = game.point(names) if self.keep_extrapolated else None
             gradients = oracle(game, oracle.draw(), names, moves_buffers=True)
         self._past.update(remembered(gradients))
-        bases.apply(game, gradients)
-        return StepInfo(gradients.losses, half=half)
+        optimizers.apply(game, gradients)
+        return StepInfo(gradients.losses, extrapolated=extrapolated)
 
     def state_dict(self) -> dict[str, Any]:
         return {"past": dict(self._past)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from manypaths import fields
 from manypaths.errors import InvalidType
 from manypaths.games.base import Game
-from manypaths.optim.base import Bases, Moments
+from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.base import Rule, StepInfo, remembered
@@ -21,43 +21,46 @@ class VarianceReducedExtragradient(Rule):
 
     The half-step is z_{k+1/2} = zb - eta F(w): it costs nothing, for the full gradient at the snapshot is at hand, so a
     step draws one mini-batch (Alacaoglu and Malitsky 2022, Euclidean and loopless). Needs the snapshot of an ``SVRG``
-    oracle that always corrects; ``SVRG(refresh="loopless")`` takes it anew with probability p = 1 / every in each
+    oracle that always corrects; ``SVRG(schedule="loopless")`` takes it anew with probability p = 1 / every in each
     step, as in the paper. The losses of a step are those at z_{k+1/2}, the only new point that is evaluated.
 
     Attributes:
         alpha: a, how much of the iterate is kept; the paper's 1 - p by default.
         moments: what the half-step does to the optimiser's state, as in ``Extragradient``.
-        keep_half: announce z_{k+1/2} in ``StepInfo.half``, for averages that want it (one copy of the weights).
+        keep_extrapolated: announce z_{k+1/2} in ``StepInfo.extrapolated``, for averages that want it (one copy of the
+            weights).
     """
 
     alpha: fields.Fraction | None = None
     moments: Moments = "shared"
-    keep_half: bool = False
+    keep_extrapolated: bool = False
 
     def __post_init__(self) -> None:
         fields.check(self)
 
-    def keeps_half(self) -> bool:
-        return self.keep_half
+    def keeps_extrapolated(self) -> bool:
+        return self.keep_extrapolated
 
-    def check(self, game: Game, oracle: Oracle, bases: Bases) -> None:
+    def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         _svrg(oracle)
 
-    def step(self, game: Game, oracle: Oracle, bases: Bases, players: Iterable[str] | None = None) -> StepInfo:
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
         names, svrg = game.names(players), _svrg(oracle)
         sample = svrg.draw()  # the first draw takes the first snapshot
         snapshot = svrg.snapshot
         assert snapshot is not None
-        alpha = 1.0 - min(1.0, 1.0 / svrg.cadence.every) if self.alpha is None else self.alpha
+        alpha = 1.0 - min(1.0, 1.0 / svrg.timer.every) if self.alpha is None else self.alpha
         for name in names:
             lerp_(game.parameters(name), snapshot.point[name], 1.0 - alpha)
-        with game.aside(names):
-            with bases.extrapolating(names, self.moments):
-                bases.apply(game, Gradients(remembered({name: snapshot.mean[name] for name in names}), {}))
-            half = game.point(names) if self.keep_half else None
+        with game.swapped_aside(names):
+            with optimizers.extrapolating(names, self.moments):
+                optimizers.apply(game, Gradients(remembered({name: snapshot.mean[name] for name in names}), {}))
+            extrapolated = game.point(names) if self.keep_extrapolated else None
             gradients = svrg(game, sample, names, moves_buffers=True)
-        bases.apply(game, gradients)
-        return StepInfo(gradients.losses, half=half)
+        optimizers.apply(game, gradients)
+        return StepInfo(gradients.losses, extrapolated=extrapolated)
 
 
 def _svrg(oracle: Oracle) -> SVRG:

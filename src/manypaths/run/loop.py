@@ -122,8 +122,8 @@ class Run:
         with Interrupt() as interrupt:
             while status is None and not self.finished():
                 info = self.step()
-                if trouble := training.trouble(info):
-                    status = self._diverged(trouble)
+                if non_finite := training.non_finite(info):
+                    status = self._diverged(non_finite)
                     break
                 at = training.steps
                 if at % recipe.log_every == 0 or self._measures() or self.finished():
@@ -220,10 +220,12 @@ class Run:
         for tracker in trackers:
             tracker.show(row)
 
-    def _diverged(self, trouble: str) -> Status:
+    def _diverged(self, non_finite: str) -> Status:
         kept = checkpoint.load(self.directory.checkpoint)["training"]["steps"]
         step = self.training.steps
-        return Status("diverged", step, f"at step {step}, {trouble}; the last good checkpoint, of step {kept}, is kept")
+        return Status(
+            "diverged", step, f"at step {step}, {non_finite}; the last good checkpoint, of step {kept}, is kept"
+        )
 
     def _agree(self, recipe: Recipe) -> Recipe:
         """The recipe of a resumed run: the one in the directory, up to settings that do not change the trajectory."""

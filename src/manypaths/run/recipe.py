@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from manypaths import fields, parts
+from manypaths import fields, specs
 from manypaths.data.base import DataSet
 from manypaths.distributed.distributed import Distributed
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
@@ -25,13 +25,13 @@ from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.inception_score import InceptionScore
 from manypaths.metrics.label_histogram import LabelHistogram
 from manypaths.optim.averaging.base import Average
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
-from manypaths.parts import Part
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
 from manypaths.run.processes import processes
 from manypaths.sources.base import Source
+from manypaths.specs import Spec
 from manypaths.training import Training
 
 OUTPUT_ONLY = (
@@ -65,7 +65,7 @@ class Recipe:
         source: how it is paired with latents and drawn.
         game: the game; nested parts are the networks, the objective and the penalties.
         oracle, rule: how a gradient is estimated, where and how often.
-        bases: an optimiser per player.
+        optimizers: an optimiser per player.
         averages: running averages of the iterates, by name.
         start_from: a run directory whose last iterate this run starts at (a warm start), or none.
         clip: largest norm of a player's gradient, or none.
@@ -87,13 +87,13 @@ class Recipe:
     """
 
     name: str
-    data: Part[DataSet]
-    source: Part[Source]
-    game: Part[Game]
-    oracle: Part[Oracle]
-    rule: Part[Rule]
-    bases: Mapping[str, Part[Optimizer]]
-    averages: Mapping[str, Part[Average]] = field(default_factory=dict)
+    data: Spec[DataSet]
+    source: Spec[Source]
+    game: Spec[Game]
+    oracle: Spec[Oracle]
+    rule: Spec[Rule]
+    optimizers: Mapping[str, Spec[Optimizer]]
+    averages: Mapping[str, Spec[Average]] = field(default_factory=dict)
     clip: fields.Positive | None = None
     start_from: str | None = None
     steps: fields.PositiveInt = 1000
@@ -101,7 +101,7 @@ class Recipe:
     seed: fields.NonNegativeInt = 0
     threads: fields.PositiveInt | None = None
     device: Literal["cpu", "cuda"] = "cpu"
-    execution: Part[Execution] = field(default_factory=lambda: Part(Execution))
+    execution: Spec[Execution] = field(default_factory=lambda: Spec(Execution))
     log_every: fields.PositiveInt = 10
     noise_every: fields.NonNegativeInt = 100
     noise_draws: fields.PositiveInt = 8
@@ -110,12 +110,12 @@ class Recipe:
     evaluate_every: fields.NonNegativeInt = 0
     evaluate_samples: fields.PositiveInt = 5000
     evaluate_mode: Literal["eval", "train"] = "eval"
-    metrics: tuple[Part[SampleMetric], ...] = (Part(InceptionScore), Part(Frechet), Part(LabelHistogram))
+    metrics: tuple[Spec[SampleMetric], ...] = (Spec(InceptionScore), Spec(Frechet), Spec(LabelHistogram))
     net: str | None = None
 
     def __post_init__(self) -> None:
         for part in ("data", "source", "game", "oracle", "rule", "execution"):
-            parts.expect_part(getattr(self, part), part)
+            specs.expect_spec(getattr(self, part), part)
         fields.check(self)
         if self.noise_draws < 2:
             raise InvalidValue(f"noise_draws is {self.noise_draws}: expected at least 2, for a variance needs two")
@@ -128,12 +128,12 @@ class Recipe:
             if name not in expected:
                 raise unknown_name("setting", path, expected)
             current = new[name] if name in new else getattr(self, name)
-            new[name] = parts.replaced(current, expected[name], rest, value, name)
+            new[name] = specs.replaced(current, expected[name], rest, value, name)
         return dataclasses.replace(self, **new)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready data; left out are only unset ``net`` and ``evaluate_mode``, and seeds that follow the run's."""
-        data = {f.name: parts.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        data = {f.name: specs.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         if self.net is None:
             del data["net"]
         if self.evaluate_mode == "eval":
@@ -154,7 +154,7 @@ class Recipe:
         required = [f.name for f in dataclasses.fields(cls) if f.default is MISSING and f.default_factory is MISSING]
         if missing := [name for name in required if name not in data]:
             raise InvalidValue(f"the recipe lacks {', '.join(missing)}: expected a setting for each")
-        return cls(**{name: parts.from_plain(value, expected[name], name) for name, value in data.items()})
+        return cls(**{name: specs.from_plain(value, expected[name], name) for name, value in data.items()})
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -173,8 +173,8 @@ class Recipe:
         self.rule.build()
         for part in (*self.averages.values(), *self.metrics):
             part.build()
-        for name, part in self.bases.items():
-            _try_base(part, f"bases.{name}")
+        for name, part in self.optimizers.items():
+            _try_optimizer(part, f"optimizers.{name}")
         self.execution.build().expect_device(self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InvalidValue("device is 'cuda': torch sees no CUDA device here, expected 'cpu'")
@@ -195,17 +195,21 @@ class Recipe:
         if isinstance(game, Adversarial):
             with source.rewound():
                 game.check(source.sample(oracle.batch if hasattr(oracle, "batch") else 2))
-        if set(self.bases) != set(game.players):
-            raise InvalidValue(f"bases are for {sorted(self.bases)}: expected one for each of {sorted(game.players)}")
+        if set(self.optimizers) != set(game.players):
+            raise InvalidValue(
+                f"optimizers are for {sorted(self.optimizers)}: expected one for each of {sorted(game.players)}"
+            )
         note = self.execution.build().prepare(game)
         if processes().size > 1:
             game = Distributed(game)
-        optimizers = {n: _build_base(self.bases[n], game.parameters(n), f"bases.{n}") for n in game.players}
+        optimizers = {
+            n: _build_optimizer(self.optimizers[n], game.parameters(n), f"optimizers.{n}") for n in game.players
+        }
         training = Training(
             game,
             oracle,
             self.rule.build(),
-            Bases(optimizers, clip=self.clip),
+            Optimizers(optimizers, clip=self.clip),
             averages={name: part.build() for name, part in self.averages.items()},
             seed=self.seed,
         )
@@ -221,26 +225,26 @@ class Recipe:
         ]
 
 
-def _drop_followed_seeds(part: Part[Any], data: dict[str, Any]) -> None:
+def _drop_followed_seeds(part: Spec[Any], data: dict[str, Any]) -> None:
     """Forget the default seeds of a part and of those inside it: they follow the run's."""
     if "seed" not in part.settings:
         data.pop("seed", None)
     for name, inner in part.settings.items():
-        if isinstance(inner, Part):
+        if isinstance(inner, Spec):
             _drop_followed_seeds(inner, data[name])
 
 
-def _build_base(part: Part[Optimizer], params: list[nn.Parameter], where: str) -> Optimizer:
+def _build_optimizer(part: Spec[Optimizer], params: list[nn.Parameter], where: str) -> Optimizer:
     try:
         return part.build(params=params)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidValue(f"{where}: {error}") from error
 
 
-def _try_base(part: Part[Optimizer], where: str) -> None:
+def _try_optimizer(part: Spec[Optimizer], where: str) -> None:
     """One step on a dummy parameter: an optimiser that wants a closure is found out here."""
     parameter = nn.Parameter(torch.zeros(1))
-    optimizer = _build_base(part, [parameter], where)
+    optimizer = _build_optimizer(part, [parameter], where)
     parameter.grad = torch.zeros(1)
     try:
         optimizer.step()

@@ -1,5 +1,6 @@
 """Where samples come from: finite sums of data and latents, infinite streams."""
 
+from manypaths._exports import lazy_exports
 from manypaths.registry import Registry
 
 SOURCES = Registry(
@@ -10,3 +11,5 @@ SOURCES = Registry(
         "paired": "paired:PairedSource",
     },
 )
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

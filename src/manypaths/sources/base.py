@@ -19,27 +19,27 @@ from manypaths.sources.sample import Sample
 class Source(ABC):
     """A stream of samples that owns its generator.
 
-    ``size`` is the number of summands of the finite sum, ``None`` for an infinite stream.
+    ``size`` is the number of component functions of the finite sum, ``None`` for an infinite stream.
     """
 
     size: int | None = None
     redraws_by_traversal: bool = False
-    """Whether it redraws by itself, after as many draws of single summands as there are."""
+    """Whether it redraws by itself, after as many draws of single component functions as there are."""
 
     @abstractmethod
     def sample(self, n: int) -> Sample:
-        """The next ``n`` summands, drawn at random."""
+        """The next ``n`` component functions, drawn at random."""
 
     def all(self, chunk: int) -> Iterator[Sample]:
-        """Visit the finite sum once, in a fixed order, ``chunk`` summands at a time."""
+        """Visit the finite sum once, in a fixed order, ``chunk`` component functions at a time."""
         raise self._infinite("a full pass")
 
     def partition(self, n: int) -> list[Tensor]:
-        """The fixed mini-batches of ``n`` summands of a game that couples the samples of a batch (as index sets)."""
+        """The fixed mini-batches of ``n`` samples of a game that couples the samples of a batch (as index sets)."""
         raise self._infinite("a partition into mini-batches")
 
     def take(self, index: Tensor) -> Sample:
-        """The summands of the given indices."""
+        """The component functions of the given indices."""
         raise self._infinite("access by index")
 
     def pick(self, parts: list[Tensor], which: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Source(ABC):
         raise InvalidType(f"{type(self).__name__} is one source: only a PopulationSource has members")
 
     def indices(self, n: int) -> Tensor:
-        """The numbers of the next ``n`` summands, for those who keep something per summand."""
+        """The numbers of the next ``n`` component functions, for those who keep something per component function."""
         raise self._infinite("access by index")
 
     def redraw(self) -> None:
@@ -107,7 +107,7 @@ class FiniteSource(Source):
         return self._generator
 
     def sample(self, n: int) -> Sample:
-        """``n`` independent summands, with replacement: the sampling under which SVRG is unbiased."""
+        """``n`` independent component functions, with replacement: the sampling under which SVRG is unbiased."""
         return self.take(self.indices(n))
 
     def indices(self, n: int) -> Tensor:
@@ -122,9 +122,9 @@ class FiniteSource(Source):
 
     def partition(self, n: int) -> list[Tensor]:
         if n > self.size:
-            raise InvalidValue(f"batch is {n}: expected at most the {self.size} summands of the source")
+            raise InvalidValue(f"batch is {n}: expected at most the {self.size} component functions of the source")
         if n == 1:
-            return list(torch.arange(self.size)[:, None])  # mini-batch i is summand i
+            return list(torch.arange(self.size)[:, None])  # mini-batch i is component function i
         order = torch.randperm(self.size, generator=self._partition_generator())
         return list(order[: self.size - self.size % n].reshape(-1, n))
 
@@ -140,13 +140,13 @@ class FiniteSource(Source):
 
 @dataclass(frozen=True)
 class Index(Sample):
-    """Which summands: all the randomness of an analytic game."""
+    """Which component functions: all the randomness of an analytic game."""
 
     index: Tensor
 
 
 class IndexSource(FiniteSource):
-    """Indices 0 .. size-1 of an analytic game's summands."""
+    """Indices 0 .. size-1 of an analytic game's component functions."""
 
     def __init__(self, size: int, *, seed: int = 0):
         self.size, self.seed = size, seed

@@ -11,7 +11,7 @@ from manypaths.sources.sample import Sample
 
 @dataclass(frozen=True)
 class GanSample(Sample):
-    """Real data paired with latents: summand i of the finite sum is (real_i, latent_i, seed_i).
+    """Real data paired with latents: component function i of the finite sum is (real_i, latent_i, seed_i).
 
     Attributes:
         real: data as the networks see them, (N, ...); images are float in [-1, 1].

@@ -22,8 +22,8 @@ from manypaths.sources.pixels import Pixels, to_float
 class PairedSource(FiniteSource):
     """Resident data, one latent vector and one seed per datum.
 
-    A GAN is a finite sum only with a finite set of latents: here summand i is (real_i, latent_i, seed_i), and the
-    latents and seeds are drawn anew only inside a snapshot refresh. With ``latents="fresh"`` every draw has new
+    A GAN is a finite sum only with a finite set of latents: here component function i is (real_i, latent_i, seed_i),
+    and the latents and seeds are drawn anew only inside a snapshot refresh. With ``latents="fresh"`` every draw has new
     latents and the source is infinite: the usual GAN, for oracles that need no finite sum.
 
     Args:
@@ -34,13 +34,13 @@ class PairedSource(FiniteSource):
         redraw: when paired latents are drawn anew: inside a ``"refresh"`` of the snapshot, ``"never"``, or after each
             full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
             biases the estimate and is here to be compared with (mini-batches of a partition traverse nothing: an
-            oracle whose summands they are refuses it). The partition into mini-batches is another one after every
-            refresh, so that no datum keeps its company for good.
+            oracle whose component functions they are refuses it). The partition into mini-batches is another one after
+            every refresh, so that no datum keeps its company for good.
         order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
         pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
             code, under a tanh generator).
         flip: mirror each image left to right with probability 1/2, by a coin that is a function of the sample's seed:
-            the same summand is the same image at two points, until its seed is drawn anew.
+            the same component function is the same image at two points, until its seed is drawn anew.
     """
 
     def __init__(

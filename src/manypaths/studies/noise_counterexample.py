@@ -1,7 +1,7 @@
 """The noise counterexample of SVRE: stochastic extragradient grows at every step size, by a factor known exactly.
 
-The game is min_x max_y 1/n sum_i x_i y_i (A_i = e_i e_i', no linear terms). One step sees summand i in the first and
-summand j in the second half-step. Coordinate j of (x, y) is turned and scaled, the others stay:
+The game is min_x max_y 1/n sum_i x_i y_i (A_i = e_i e_i', no linear terms). One step sees component function i in
+the first and component function j in the second half-step. Coordinate j of (x, y) is turned and scaled:
 
     i != j:  |(x_j, y_j)|^2 grows by the factor 1 + eta^2
     i == j:  by (1 - c eta^2)^2 + eta^2, with an extrapolation c times as long as the update
@@ -29,7 +29,7 @@ from manypaths.experiments.statistics import Bootstrap, Exact
 from manypaths.experiments.tables import Table
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.extragradient import Extragradient
 from manypaths.sources.base import FiniteSource, Index, IndexSource
@@ -105,7 +105,7 @@ def enumerated(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any
     """The mean growth of ||w||^2 in one step from a generic w, over every sample or pair of samples there is."""
     n = settings["n"]
     source = ScriptedSource(n)
-    oracle = Full(source) if settings["variant"] == "batch" else Stochastic(source, batch=1)
+    oracle = FullBatch(source) if settings["variant"] == "batch" else Stochastic(source, batch=1)
     training = _training(settings, oracle, start=settings["start"])
     start = training.game.point()
     before, after = _squared_norm(training), []
@@ -136,8 +136,8 @@ def _training(settings: Mapping[str, Any], oracle: Oracle, *, start: int) -> Tra
     n, variant = settings["n"], settings["variant"]
     game = Bilinear.coordinatewise(n, noise=False, seed=start)
     rule = Extragradient(fresh_sample=variant != "same", extrapolation=float(n) if variant == "two-step" else 1.0)
-    bases = {name: torch.optim.SGD(game.parameters(name), lr=settings["eta"]) for name in game.players}
-    return Training(game, oracle, rule, bases)
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=settings["eta"]) for name in game.players}
+    return Training(game, oracle, rule, optimizers)
 
 
 def _scripts(variant: str, n: int) -> Iterator[tuple[int, ...]]:

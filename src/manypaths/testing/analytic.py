@@ -18,7 +18,7 @@ def check_analytic(game: AnalyticGame, *, members: int = 3, batch: int = 4, tole
 
     ``field`` is the gradient of ``losses`` for every player; ``jacobian`` is the derivative of ``field``; ``values``
     are the losses; members at once equal members one by one; ``difference`` is one of fields; the mean over the
-    summands is the full field; ``field`` is zero at ``solution``. Errors are relative to the largest entry.
+    components is the full field; ``field`` is zero at ``solution``. Errors are relative to the largest entry.
     """
     generator = generator_for(0, "check_analytic")
     start = game.start
@@ -41,7 +41,7 @@ def check_analytic(game: AnalyticGame, *, members: int = 3, batch: int = 4, tole
     _equal(game.difference(w, v, index), differences, 10 * tolerance, "difference is not the difference of fields")
     everyone = torch.arange(game.size)[:, None]
     mean = game.field(w[0].expand(game.size, -1), everyone).mean(0)
-    _equal(mean, game.field(w[0]), 10 * tolerance, "the mean over the summands is not the full field")
+    _equal(mean, game.field(w[0]), 10 * tolerance, "the mean over the components is not the full field")
     _check_solution(game, tolerance)
 
 

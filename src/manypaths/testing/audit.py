@@ -10,7 +10,7 @@ import torch
 from manypaths.errors import InputError
 from manypaths.games.base import Game
 from manypaths.metrics.gradient_noise import gradient_noise
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.rules.alternating import Alternating
@@ -76,7 +76,7 @@ def _noise(game: Game, source: Source, batch: int) -> list[str]:
     if source.size is None:
         return ["variance reduction: not measured, for the source is infinite"]
     try:
-        oracle = SVRG(source, batch=min(batch, source.size), refresh="fixed", every=10**9)
+        oracle = SVRG(source, batch=min(batch, source.size), schedule="fixed", every=10**9)
         training = Training(game, oracle, Extragradient(), _sgd(game, 1e-3))
     except InputError as error:
         return [f"variance reduction: not measured ({error})"]
@@ -115,5 +115,5 @@ def _field_norm(training: Training) -> float:
     return sum(squared_norm(gradients[name]) for name in gradients) ** 0.5
 
 
-def _sgd(game: Game, lr: float) -> Bases:
-    return Bases({name: torch.optim.SGD(game.parameters(name), lr=lr) for name in game.players})
+def _sgd(game: Game, lr: float) -> Optimizers:
+    return Optimizers({name: torch.optim.SGD(game.parameters(name), lr=lr) for name in game.players})

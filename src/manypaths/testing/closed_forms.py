@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from manypaths.games.analytic.quadratic import Quadratic
-from manypaths.optim.base import Bases
-from manypaths.oracles.full import Full
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.rules.base import Rule
 from manypaths.sources.base import IndexSource
 from manypaths.training import Training
@@ -40,8 +40,8 @@ def affine_map(
     columns = []
     for unit in torch.eye(len(matrix), dtype=matrix.dtype):
         game = Quadratic(matrix, start=unit)
-        bases = Bases({name: base(game.parameters(name), lr=lr) for name in game.players})
-        training = Training(game, Full(IndexSource(1), batch=1), rule(), bases)
+        optimizers = Optimizers({name: base(game.parameters(name), lr=lr) for name in game.players})
+        training = Training(game, FullBatch(IndexSource(1), batch=1), rule(), optimizers)
         for _ in range(steps):
             training.step()
         columns.append(game.joint())

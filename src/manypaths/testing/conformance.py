@@ -18,9 +18,9 @@ from manypaths.games.base import Game
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
 from manypaths.objectives.non_saturating import NonSaturating
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import full_gradient, summand_batches
+from manypaths.oracles.full_batch import component_batches, full_gradient
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.randomness import generator_for
@@ -114,7 +114,7 @@ def _check_subset(make: Callable[[], Rule]) -> None:
         training = _training(make)
         start = training.game.point()
         try:
-            training.rule.step(training.game, training.oracle, training.bases, (mover,))
+            training.rule.step(training.game, training.oracle, training.optimizers, (mover,))
         except InputError:
             assert training.rule.joint_only, f"a step of {mover} alone was refused, and joint_only is not declared"
             continue
@@ -129,7 +129,7 @@ def _check_subset(make: Callable[[], Rule]) -> None:
 def check_oracle(make: Callable[[Source], Oracle]) -> None:
     """Conformance of an oracle over a finite source.
 
-    Deterministic under a seed; resumed equals uninterrupted, bill included; evaluations are counted for the asked
+    Deterministic under a seed; resumed equals uninterrupted, counts included; evaluations are counted for the asked
     players only (for all, where the oracle couples players); evaluating a sample again gives the same, and moves
     neither weights nor (unless asked) buffers; where it says that it is unbiased, its mean is the full gradient.
     """
@@ -140,7 +140,7 @@ def check_oracle(make: Callable[[Source], Oracle]) -> None:
     for _ in range(3):
         resumed.step()
     assert torch.equal(_weights(whole), _weights(resumed)), "a resumed run differs: state_dict misses something"
-    assert whole.oracle.evaluations == resumed.oracle.evaluations, "a resumed run's bill differs"
+    assert whole.oracle.evaluations == resumed.oracle.evaluations, "a resumed run's count differs"
 
     training = _trained(Simultaneous, 2, make)
     game, oracle = training.game, training.oracle
@@ -156,14 +156,14 @@ def check_oracle(make: Callable[[Source], Oracle]) -> None:
     second = oracle(game, sample)
     assert torch.equal(flat(first), flat({"critic": second["critic"]})), "the same sample gave two estimates"
     if oracle.unbiased:
-        assert mean_error(game, oracle) < 1e-12, "the mean over all summands is not the full gradient"
+        assert mean_error(game, oracle) < 1e-12, "the mean over all components is not the full gradient"
 
 
 def mean_error(game: Game, oracle: Any) -> float:
     """||mean of the estimates over all draws - full gradient|| / ||full gradient||, at the current iterate."""
-    settled = getattr(oracle, "_settled", None) or "samples"
-    chunks = summand_batches(oracle.source, settled, oracle.batch, 1)
-    full = flat(full_gradient(game, chunks, equal=settled == "batches")[0])
+    resolved = getattr(oracle, "_resolved", None) or "samples"
+    chunks = component_batches(oracle.source, resolved, oracle.batch, 1)
+    full = flat(full_gradient(game, chunks, equal=resolved == "batches")[0])
     return float((mean_estimate(game, oracle) - full).norm() / full.norm())
 
 
@@ -192,9 +192,9 @@ def _training(rule: Callable[[], Rule], oracle: Callable[[Source], Oracle] | Non
     refused: InputError | None = None
     for make, base in itertools.product([oracle] if oracle else _ORACLES, _BASES):
         game = small_gan()
-        bases = Bases({name: base(game.parameters(name)) for name in game.players})
+        optimizers = Optimizers({name: base(game.parameters(name)) for name in game.players})
         try:
-            return Training(game, make(small_source()), rule(), bases)
+            return Training(game, make(small_source()), rule(), optimizers)
         except InvalidType as error:
             refused = refused or error
     assert refused is not None

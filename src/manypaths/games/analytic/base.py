@@ -27,15 +27,15 @@ class AnalyticGame(ClosedForm):
     """A finite sum F = 1/n sum_i F_i over plain vectors, in closed form and for many members at once.
 
     w is (..., D): the joint vector, the players' parts in order, of any number of members (the leading dimensions).
-    ``index`` is (..., b) with the same leading dimensions: each member's own summands, whose mean is meant; ``None``
-    is the mean over all n. A concrete game writes ``field``, ``values`` and ``jacobian``: a few torch operations each,
-    no autograd, no loop over members, and a field in memory of its own.
+    ``index`` is (..., b) with the same leading dimensions: each member's own component functions, whose mean is meant;
+    ``None`` is the mean over all n. A concrete game writes ``field``, ``values`` and ``jacobian``: a few torch
+    operations each, no autograd, no loop over members, and a field in memory of its own.
 
     ``gradients`` goes through ``field``; ``losses`` stays differentiable.
     """
 
     size: int = 1
-    """The number of summands n."""
+    """The number of component functions n."""
 
     def __init__(self, start: Mapping[str, Tensor]):
         self.players = {name: Coordinates(part) for name, part in start.items()}

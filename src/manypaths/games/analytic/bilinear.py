@@ -59,7 +59,7 @@ class Bilinear(Quadratic):
         """A game whose mean matrix A = U diag(spectrum) V' has the given singular values, U and V random.
 
         A_i = A + spread E_i and the linear terms are noise e_i, with entries of E_i and e_i ~ N(0, 1/d), the E_i less
-        their mean; the start is N(0, I / d). With one summand A_1 = A.
+        their mean; the start is N(0, I / d). With one component function A_1 = A.
         """
         check_arguments(Bilinear.with_spectrum, locals())
         values = torch.tensor(spectrum, dtype=torch.float64)

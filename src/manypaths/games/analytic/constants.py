@@ -17,10 +17,10 @@ class Constants:
         mu: strong monotonicity of F, the largest with <F(w) - F(v), w - v> >= mu ||w - v||^2; negative where F is not
             monotone.
         lipschitz: L of the full field F.
-        mean_lipschitz: L, the mean over the summands of their Lipschitz constants L_i.
-        mean_cocoercivity: l, the mean over the summands of the smallest l_i with
-            ||F_i(w) - F_i(v)||^2 <= l_i <F_i(w) - F_i(v), w - v>; infinite where a summand rotates without pulling.
-            L_i <= l_i always, and l_i <= L_i^2 / mu_i where summand i is mu_i-strongly monotone.
+        mean_lipschitz: L, the mean over the component functions of their Lipschitz constants L_i.
+        mean_cocoercivity: l, the mean over the component functions of the smallest l_i with
+            ||F_i(w) - F_i(v)||^2 <= l_i <F_i(w) - F_i(v), w - v>; infinite where a component function rotates without
+            pulling. L_i <= l_i always, and l_i <= L_i^2 / mu_i where component function i is mu_i-strongly monotone.
     """
 
     mu: float
@@ -29,14 +29,14 @@ class Constants:
     mean_cocoercivity: float
 
 
-def linear_constants(summands: Tensor, mean: Tensor | None = None) -> Constants:
+def linear_constants(components: Tensor, mean: Tensor | None = None) -> Constants:
     """The constants of F_i(w) = M_i w + b_i from all M_i, (n, D, D), and their mean."""
-    mean = summands.mean(0) if mean is None else mean
+    mean = components.mean(0) if mean is None else mean
     return Constants(
         mu=strong_monotonicity(mean),
         lipschitz=float(torch.linalg.matrix_norm(mean, 2)),
-        mean_lipschitz=float(torch.linalg.matrix_norm(summands, 2).mean()),
-        mean_cocoercivity=float(cocoercivity(summands).mean()),
+        mean_lipschitz=float(torch.linalg.matrix_norm(components, 2).mean()),
+        mean_cocoercivity=float(cocoercivity(components).mean()),
     )
 
 

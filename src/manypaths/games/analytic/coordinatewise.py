@@ -1,4 +1,4 @@
-"""The game of SVRE's noise experiments, one pair of coordinates per summand, and its minimisation twin."""
+"""The game of SVRE's noise experiments, a pair of coordinates per component, and its minimisation counterpart."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from manypaths.randomness import generator_for
 
 
 class Coordinatewise(AnalyticGame):
-    """min_x max_y 1/n sum_i (x_i y_i + a_i'x + b_i'y): summand i sees one pair of coordinates and pushes all of them.
+    """min_x max_y 1/n sum_i (x_i y_i + a_i'x + b_i'y): component function i sees one pair of coordinates and pushes all
+    of them.
 
-    The bilinear game with A_i = e_i e_i' and n = d, the one of SVRE's Figure 4. In general summand i's field is
+    The bilinear game with A_i = e_i e_i' and n = d, the one of SVRE's Figure 4. In general component function i's field
+    is
 
         (c x_i + s y_i) e_i + a_i  for x,   (c y_i - s x_i) e_i - b_i  for y,
 
-    with (c, s) = (cos, sin) of ``rotation`` quarter turns. ``rotation=0`` is the minimisation twin: both players
-    minimise 1/2 x'A_i x under the same noise. Only the 2b numbers that b summands see are touched beside the linear
-    terms, so ``field`` takes O(D b) and ``difference`` O(D) time; no matrix is stored.
+    with (c, s) = (cos, sin) of ``rotation`` quarter turns. ``rotation=0`` is the minimisation shadow copy: both players
+    minimise 1/2 x'A_i x under the same noise. Only the 2b numbers that b component functions see are touched beside the
+    linear terms, so ``field`` takes O(D b) and ``difference`` O(D) time; no matrix is stored.
 
     Args:
-        n: summands, and coordinates of each player.
+        n: component functions, and coordinates of each player.
         rotation: from 0 (minimisation) to 1 (the bilinear game).
         noise: a_i, b_i ~ N(0, I / n), else zero: the counterexample on which stochastic extragradient with
             independent samples diverges at every step size (SVRE, section 2).
@@ -92,7 +94,7 @@ class Coordinatewise(AnalyticGame):
         return Constants(self._c / self.size, 1 / self.size, 1.0, cocoercivity)
 
     def _pairs(self, index: Tensor) -> Tensor:
-        """Where the coordinates of the summands stand in the joint vector, x before y, (..., 2b)."""
+        """Where the coordinates of the component functions stand in the joint vector, x before y, (..., 2b)."""
         return torch.cat([index, index + self.size], -1)
 
     def _turned(self, pairs: Tensor) -> Tensor:
@@ -101,10 +103,10 @@ class Coordinatewise(AnalyticGame):
         return torch.cat([self._c * x + self._s * y, self._c * y - self._s * x], -1)
 
     def _offsets_of(self, index: Tensor) -> Tensor:
-        """The mean linear terms of the summands, gathered and averaged in one pass, (..., 2n)."""
+        """The mean linear terms of the component functions, gathered and averaged in one pass, (..., 2n)."""
         bags = embedding_bag(index.reshape(-1, index.shape[-1]), self.offsets, mode="mean")
         return bags.view(*index.shape[:-1], -1)
 
     def _add_seen(self, total: Tensor, pairs: Tensor, seen: Tensor) -> Tensor:
-        """Add the field without its linear terms, which is zero but for the summands' own pairs of coordinates."""
+        """Add the field without its linear terms: zero but for the components' own pairs of coordinates."""
         return total.scatter_add_(-1, pairs, self._turned(seen) / (pairs.shape[-1] // 2))

@@ -57,7 +57,7 @@ class MatrixGame(AnalyticGame):
         """Every pair of players plays rock-paper-scissors with an odd number of actions: i beats i - 1, i - 3, ...
 
         The winner is paid ``win`` and the loser pays ``loss``; the uniform strategies are an equilibrium. The n
-        summands differ by zero-sum noise of that size, N(0, noise^2) less its mean.
+        component functions differ by zero-sum noise of that size, N(0, noise^2) less its mean.
         """
         check_arguments(MatrixGame.rock_paper_scissors, locals())
         if actions % 2 == 0 or players < 2:

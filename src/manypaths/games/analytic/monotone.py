@@ -1,4 +1,4 @@
-"""Summands of strongly monotone quadratic games with chosen constants."""
+"""Component functions of strongly monotone quadratic games with chosen constants."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ def monotone_sum(
         rotation   [[h, s], [-s, h]],  h = mu^a r_j^(1 - a), h^2 + s^2 = r_j^2
 
     So every M_i has strong monotonicity mu, Lipschitz constant L and, the largest |lambda|^2 / Re lambda, cocoercivity
-    l = L (L / mu)^a. W_i turns neighbouring blocks into each other by an angle of summand i's own: noise at every
-    scale of curvature. Block 0 is left alone, and keeps mu the strong monotonicity of the mean.
+    l = L (L / mu)^a. W_i turns neighbouring blocks into each other by an angle of component function i's own: noise at
+    every scale of curvature. Block 0 is left alone, and keeps mu the strong monotonicity of the mean.
 
     Args:
-        n, d: summands, and coordinates of each player (at least 3).
+        n, d: component functions, and coordinates of each player (at least 3).
         family: ``"potential"``: potential blocks only, l = L. ``"rotation"``: rotation blocks with a = 1, l = L^2 / mu.
             ``"mixed"``: they alternate.
-        mu, L: strong monotonicity of the mean and of each summand; Lipschitz constant of each summand.
+        mu, L: strong monotonicity of the mean and of each component function; Lipschitz constant of each component
+            function.
         cocoercivity: l of a mixed game, in [L, L^2 / mu]; the geometric mean of the two ends by default.
-        noise: (1/n sum_i ||F_i(w*)||^2)^(1/2), the noise at the solution; zero for a single summand.
+        noise: (1/n sum_i ||F_i(w*)||^2)^(1/2), the noise at the solution; zero for a single component function.
         seed: of the rotations, of w* ~ N(0, I / 2d), of the noise and of the start, which is at distance 1 from w*.
     """
     check_arguments(monotone_sum, locals())

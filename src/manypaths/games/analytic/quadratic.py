@@ -20,7 +20,7 @@ class Quadratic(AnalyticGame):
     symmetric (else no loss has that gradient).
 
     Args:
-        matrices: (n, 2d, 2d), or (2d, 2d) for a single summand.
+        matrices: (n, 2d, 2d), or (2d, 2d) for a single component function.
         offsets: (n, 2d) or (2d,); zero by default.
         start: the initial w, (2d,); ones by default.
     """

@@ -20,7 +20,7 @@ Robustness = Annotated[float, fields.Bound(above=1)]
 class RobustLeastSquares(AnalyticGame):
     """min_x max_y 1/n sum_i [1/2 (a_i'x - b_i - y_i)^2 - rho/2 y_i^2], strongly concave in y for rho > 1.
 
-    Summand i sees x and its own y_i: with the residual r_i = a_i'x - b_i - y_i, F_i = (r_i a_i, (r_i + rho y_i) e_i).
+    Component i sees x and its own y_i: with the residual r_i = a_i'x - b_i - y_i, F_i = (r_i a_i, (r_i + rho y_i) e_i).
     The solution is the least-squares x* and y* = -(Ax* - b) / (rho - 1).
 
     Args:
@@ -95,14 +95,14 @@ class RobustLeastSquares(AnalyticGame):
         return torch.cat([x, (self.labels - self.features @ x) / (self.robustness - 1)])
 
     def constants(self) -> Constants:
-        """From 2 x 2 blocks: along a_i and e_i for a summand, along each pair of singular vectors of A for the mean."""
-        summands = self._blocks(torch.linalg.vector_norm(self.features, dim=1))
+        """From 2 x 2 blocks: along a_i and e_i for a component, along pairs of singular vectors of A for the mean."""
+        components = self._blocks(torch.linalg.vector_norm(self.features, dim=1))
         mean = self._blocks(torch.linalg.svdvals(self.features)) / self.size
         curvature = float(mean.diagonal(dim1=-2, dim2=-1).min())
         idle = (self.robustness - 1) / self.size if self.size > self.d else 0.0  # the y that no x moves
-        norms = torch.linalg.matrix_norm(summands, 2)
+        norms = torch.linalg.matrix_norm(components, 2)
         lipschitz = max(float(torch.linalg.matrix_norm(mean, 2).max()), idle)
-        return Constants(curvature, lipschitz, float(norms.mean()), float(cocoercivity(summands).mean()))
+        return Constants(curvature, lipschitz, float(norms.mean()), float(cocoercivity(components).mean()))
 
     def _blocks(self, alpha: Tensor) -> Tensor:
         """[[alpha^2, -alpha], [alpha, rho - 1]], (..., 2, 2)."""
@@ -114,7 +114,7 @@ class RobustLeastSquares(AnalyticGame):
         return w[..., : self.d], w[..., self.d :]
 
     def _seen(self, w: Tensor, index: Tensor, labels: Tensor | float) -> Tensor:
-        """The field of the summands, which is zero for every y_i but their own."""
+        """The field of the component functions, which is zero for every y_i but their own."""
         x, y = self._parts(w)
         a, own = self.features[index], y.gather(-1, index)
         residual = (a @ x[..., None])[..., 0] - labels - own

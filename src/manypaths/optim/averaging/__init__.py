@@ -7,7 +7,7 @@ AVERAGES = Registry(
     __name__,
     "base:Average",
     {
-        "uniform": "uniform:Uniform",
+        "uniform": "uniform:UniformAverage",
         "ema": "ema:EMA",
     },
 )

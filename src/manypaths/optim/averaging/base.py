@@ -17,12 +17,12 @@ from manypaths.vectors import Point, clone, lerp_
 
 
 class Average(ABC):
-    """A running average of iterates (or of half-iterates); ``update`` is called after every step.
+    """A running average of iterates (or of extrapolated points); ``update`` is called after every step.
 
     Subclasses are dataclasses that write ``weight``: how far the average moves towards the newest point.
     """
 
-    of: Literal["iterate", "half"] = "iterate"
+    of: Literal["iterate", "extrapolated"] = "iterate"
     restart: float = 0.0
     restart_at: Literal["snapshot", "step"] = "snapshot"
 
@@ -39,9 +39,11 @@ class Average(ABC):
 
     def update(self, game: Game, info: StepInfo) -> None:
         """Take in the point that the step announced."""
-        newest = {n: game.parameters(n) for n in game.players} if self.of == "iterate" else info.half
+        newest = {n: game.parameters(n) for n in game.players} if self.of == "iterate" else info.extrapolated
         if newest is None:
-            raise InvalidValue(f"{type(self).__name__}(of='half') needs a rule that announces half-iterates")
+            raise InvalidValue(
+                f"{type(self).__name__}(of='extrapolated') needs a rule that announces extrapolated points"
+            )
         self.count = self.count + 1
         if self._mean is None:
             self._mean = clone(newest)

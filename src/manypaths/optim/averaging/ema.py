@@ -19,7 +19,7 @@ class EMA(Average):
     """
 
     decay: fields.Fraction = 0.999
-    of: Literal["iterate", "half"] = "iterate"
+    of: Literal["iterate", "extrapolated"] = "iterate"
 
     def __post_init__(self) -> None:
         fields.check(self)

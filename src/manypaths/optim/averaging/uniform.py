@@ -12,18 +12,18 @@ from manypaths.optim.averaging.base import Average
 
 
 @dataclass(eq=False)
-class Uniform(Average):
+class UniformAverage(Average):
     """(1/T) sum_t w_t since the last restart: AVG-SVRE.
 
     Attributes:
         restart: probability with which the iterate jumps to this average, which then starts anew (SVRE uses 0.1).
         restart_at: when that coin is tossed: at each ``"snapshot"`` of the oracle, or after every ``"step"``.
-        of: average iterates, or the half-iterates of a rule that announces them.
+        of: average iterates, or the extrapolated points of a rule that announces them.
     """
 
     restart: fields.Probability = 0.0
     restart_at: Literal["snapshot", "step"] = "snapshot"
-    of: Literal["iterate", "half"] = "iterate"
+    of: Literal["iterate", "extrapolated"] = "iterate"
 
     def __post_init__(self) -> None:
         fields.check(self)

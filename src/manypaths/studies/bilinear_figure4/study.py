@@ -21,7 +21,7 @@ from manypaths.experiments.statistics import Bootstrap, median_interval
 from manypaths.experiments.tables import Table
 from manypaths.games.analytic.base import joined
 from manypaths.games.analytic.coordinatewise import Coordinatewise
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
@@ -30,7 +30,7 @@ from manypaths.populations.source import PopulationSource
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.extragradient import Extragradient
 from manypaths.sources.base import IndexSource
-from manypaths.studies.bilinear_figure4.lanes import SvreLanes
+from manypaths.studies.bilinear_figure4.replicas import SvreReplicas
 from manypaths.training import Training
 
 N = 100
@@ -152,17 +152,17 @@ class _Lanes:
     """SVRE with plain SGD, the short way."""
 
     def __init__(self, game: Coordinatewise, method: Method, seeds: Sequence[int]):
-        self._lanes = SvreLanes(game, seeds, lr=STEP_SIZE, restart=method.restart)
-        self.advance = self._lanes.advance
+        self._replicas = SvreReplicas(game, seeds, lr=STEP_SIZE, restart=method.restart)
+        self.advance = self._replicas.advance
 
     def evaluations(self) -> Tensor:
-        return torch.from_numpy(self._lanes.evaluations)
+        return torch.from_numpy(self._replicas.evaluations)
 
     def iterates(self) -> Tensor:
-        return torch.from_numpy(self._lanes.iterates())
+        return torch.from_numpy(self._replicas.iterates())
 
     def averages(self) -> Tensor:
-        return torch.from_numpy(self._lanes.averages())
+        return torch.from_numpy(self._replicas.averages())
 
 
 class _Members:
@@ -195,12 +195,12 @@ class _Members:
 
 def _training(population: Population, method: Method) -> Training:
     source = PopulationSource.of(lambda seed: IndexSource(N, seed=seed), population.seeds)
-    oracle = SVRG(source, batch=1, refresh="svre") if method.variance_reduced else Stochastic(source, batch=1)
+    oracle = SVRG(source, batch=1, schedule="svre") if method.variance_reduced else Stochastic(source, batch=1)
     rule = Alternating(("x", "y")) if method.alternating else Extragradient()
-    bases = {name: method.base(population.parameters(name), lr=STEP_SIZE) for name in population.players}
+    optimizers = {name: method.base(population.parameters(name), lr=STEP_SIZE) for name in population.players}
     when = "step" if method.alternating else "snapshot"
-    average = Uniform(restart=method.restart, restart_at=when)
-    return Training(population, oracle, rule, bases, averages={"uniform": average})
+    average = UniformAverage(restart=method.restart, restart_at=when)
+    return Training(population, oracle, rule, optimizers, averages={"uniform": average})
 
 
 def _distances(w: Tensor, solution: Tensor) -> list[float]:

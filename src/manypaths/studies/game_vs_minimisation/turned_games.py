@@ -2,8 +2,8 @@
 
 ``Coordinatewise`` turns the same finite sum from a minimisation (rotation 0, both players descend 1/2 x'A_i x) into
 the bilinear game x'A_i y (rotation 1). With z_j = x_j + i y_j its fields are F_i(z) = u z_i e_i + o_i, where u is the
-number of modulus 1 at the angle -pi/2 rotation: the summands see the same coordinates, and F_i at the solution, the
-noise there, does not depend on u at all. With one sample per evaluation, c = Re u and the error e = z - z*,
+number of modulus 1 at the angle -pi/2 rotation: the component functions see the same coordinates, and F_i at the
+solution, the noise there, does not depend on u at all. With one sample per evaluation, c = Re u and e = z - z*,
 
     E||e_{t+1}||^2 = (1 + g) ||e_t||^2 + k s^2 + terms linear in e_t,    s^2 = 1/n sum_i ||F_i(z*)||^2,
 
@@ -159,8 +159,8 @@ def _mean_after_a_step(rule: str, game: Coordinatewise, eta: float) -> float:
 
 
 def _training(rule: str, population: Population, source: Source, eta: float) -> Training:
-    bases = {name: torch.optim.SGD(population.parameters(name), lr=eta) for name in population.players}
-    return Training(population, Stochastic(source, batch=1), RULES[rule](), bases)
+    optimizers = {name: torch.optim.SGD(population.parameters(name), lr=eta) for name in population.players}
+    return Training(population, Stochastic(source, batch=1), RULES[rule](), optimizers)
 
 
 def _squared_distances(training: Training, solution: Tensor) -> Tensor:
@@ -170,8 +170,8 @@ def _squared_distances(training: Training, solution: Tensor) -> Tensor:
 
 def noise_at_solution(game: Coordinatewise) -> float:
     """s^2 = 1/n sum_i ||F_i(w*)||^2."""
-    summands = torch.arange(game.size)[:, None]
-    return float(game.field(game.solution().expand(game.size, -1), summands).square().sum(1).mean())
+    components = torch.arange(game.size)[:, None]
+    return float(game.field(game.solution().expand(game.size, -1), components).square().sum(1).mean())
 
 
 def _move_to_solution(game: Coordinatewise) -> None:

@@ -24,11 +24,11 @@ from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.base import Objective
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.wasserstein import Wasserstein
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.penalties.base import GradientPenalty
+from manypaths.penalties.base import InputGradientPenalty
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
 from manypaths.randomness import seed_for
@@ -37,11 +37,11 @@ from manypaths.sources.gan_sample import GanSample
 from manypaths.studies.low_dimensional_manifold.data import Course, Manifold
 from manypaths.training import Training
 
-GAMES: dict[str, tuple[Objective, GradientPenalty | None]] = {
+GAMES: dict[str, tuple[Objective, InputGradientPenalty | None]] = {
     "ns-gan": (NonSaturating(), None),
-    "gan-gp": (NonSaturating(), Interpolated()),
+    "gan-gp": (NonSaturating(), GradientPenalty()),
     "dragan-ns": (NonSaturating(), Dragan(std=1.0)),  # the data's own deviation: their total variance is d
-    "wgan-gp": (Wasserstein(), Interpolated()),
+    "wgan-gp": (Wasserstein(), GradientPenalty()),
 }
 BETA2 = 0.999
 ARMS = ("off-off", "off-on", "on-off", "on-on")
@@ -175,7 +175,7 @@ def _begin(settings: Mapping[str, Any], members: Sequence[Member]) -> tuple[Trai
         population,
         Stochastic(source, batch=settings["batch"]),
         Alternating(order),
-        Bases(adam, rates=dict.fromkeys(adam, rates)),
+        Optimizers(adam, rates=dict.fromkeys(adam, rates)),
     )
     return training, Course(population, [manifolds[seed] for seed in seeds])
 
@@ -204,7 +204,7 @@ def _play(
 def _copy_members(training: Training, source: range, target: int) -> None:
     """Weights and optimiser states of some members over those from ``target`` on."""
     here, there = slice(source.start, source.stop), slice(target, target + len(source))
-    for name, optimizer in training.bases.items():
+    for name, optimizer in training.optimizers.items():
         for parameter in training.game.parameters(name):
             moments = [t for t in optimizer.state[parameter].values() if t.shape == parameter.shape]
             for tensor in (parameter, *moments):

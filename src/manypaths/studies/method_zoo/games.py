@@ -21,7 +21,7 @@ from manypaths.games.analytic.robust_least_squares import RobustLeastSquares
 from manypaths.randomness import generator_for
 
 N = 10
-"""Summands of a game that has several."""
+"""Component functions of a game that has several."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Arena:
         return float(torch.linalg.matrix_norm(self.matrix, 2))
 
     @cached_property
-    def summands(self) -> Tensor:
-        """L_i, of each summand there, (n,)."""
+    def components(self) -> Tensor:
+        """L_i, of each component function there, (n,)."""
         every = torch.arange(self.game.size)[:, None]
         return torch.linalg.matrix_norm(self.game.jacobian(self.solution.expand(len(every), -1), every), 2)
 

@@ -13,11 +13,11 @@ from manypaths.games.analytic.base import AnalyticGame
 from manypaths.optim.negative_momentum import NegativeMomentumSGD
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.cadence import CadenceName
 from manypaths.oracles.consensus import Consensus
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
+from manypaths.oracles.snapshot_schedule import ScheduleName
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
@@ -44,7 +44,7 @@ FAR = 8.0
 
 @dataclass(frozen=True)
 class Seat:
-    """What an oracle is made for: a game, a source of its summands, a seed."""
+    """What an oracle is made for: a game, a source of its component functions, a seed."""
 
     arena: Arena
     source: Source
@@ -65,14 +65,14 @@ class Method:
         oracle: how the field is estimated; the whole sum by default.
         base: the optimiser of each player.
         step: what a step is on a linear field, where it is one fixed matrix; over ``period`` steps.
-        samples: draws summands one by one. Such methods play games that have summands, and their unit of step size is
-            1 / mean L_i; that of the others is 1 / L.
+        samples: draws component functions one by one. Such methods play games that have component functions, and their
+            unit of step size is 1 / mean L_i; that of the others is 1 / L.
         restart: probability at a snapshot of going on from the uniform average.
         alone: serves no ``Population``.
     """
 
     rule: Callable[[tuple[str, ...]], Rule]
-    oracle: Callable[[Seat], Oracle] = lambda seat: Full(seat.source)
+    oracle: Callable[[Seat], Oracle] = lambda seat: FullBatch(seat.source)
     base: Callable[..., Optimizer] = SGD
     step: StepMap | None = None
     period: int = 1
@@ -86,15 +86,15 @@ class Method:
 
     def unit(self, arena: Arena) -> float:
         """The step size that counts as 1."""
-        return 1.0 / (float(arena.summands.mean()) if self.samples else arena.lipschitz)
+        return 1.0 / (float(arena.components.mean()) if self.samples else arena.lipschitz)
 
 
 def _stochastic(seat: Seat) -> Oracle:
     return Stochastic(seat.source, batch=1)
 
 
-def _svrg(seat: Seat, refresh: CadenceName = "geometric", store: Literal["none", "game"] = "none") -> SVRG:
-    return SVRG(seat.source, batch=1, refresh=refresh, store=store, seed=seat.seed)
+def _svrg(seat: Seat, schedule: ScheduleName = "geometric", store: Literal["none", "game"] = "none") -> SVRG:
+    return SVRG(seat.source, batch=1, schedule=schedule, store=store, seed=seat.seed)
 
 
 def _saga(seat: Seat) -> Oracle:
@@ -103,11 +103,11 @@ def _saga(seat: Seat) -> Oracle:
 
 def _accelerated(seat: Seat) -> Oracle:
     """tau = L / sqrt(n), with the mean L_i for L."""
-    return AcceleratedSVRG(_svrg(seat), tau=float(seat.arena.summands.mean()) / len(seat.arena.summands) ** 0.5)
+    return AcceleratedSVRG(_svrg(seat), tau=float(seat.arena.components.mean()) / len(seat.arena.components) ** 0.5)
 
 
 def _importance(seat: Seat) -> Oracle:
-    return Importance(_svrg(seat), seat.arena.summands.tolist(), seat.seed)
+    return Importance(_svrg(seat), seat.arena.components.tolist(), seat.seed)
 
 
 _sampled = partial(Method, samples=True)
@@ -125,7 +125,7 @@ METHODS: dict[str, Method] = {
     "extragradient, two step sizes": Method(lambda p: Extragradient(extrapolation=2.0), step=maps.extragradient(2.0)),
     # Popov 1980
     "past extragradient": Method(lambda p: PastExtragradient(), step=maps.joint(closed_forms.past_extragradient)),
-    # Daskalakis et al. 2018; the two differ with other bases than plain gradient steps
+    # Daskalakis et al. 2018; the two differ with other optimizers than plain gradient steps
     "optimistic gradient": Method(lambda p: Optimistic(), step=_optimistic),
     "optimistic update": Method(lambda p: Optimistic(of="update"), step=_optimistic),
     # Yoon and Ryu 2021 (EAG-C), and Halpern 1967
@@ -152,13 +152,13 @@ METHODS: dict[str, Method] = {
     "competitive": Method(lambda p: CompetitiveGradientDescent(), step=maps.competitive, alone=True),
     # Mescheder, Nowozin and Geiger 2017
     "consensus": Method(
-        lambda p: Simultaneous(), lambda s: Consensus(Full(s.source), s.weight), step=maps.consensus, alone=True
+        lambda p: Simultaneous(), lambda s: Consensus(FullBatch(s.source), s.weight), step=maps.consensus, alone=True
     ),
     # Balduzzi et al. 2018
     "symplectic": Method(
-        lambda p: Simultaneous(), lambda s: Symplectic(Full(s.source), s.weight), step=maps.symplectic, alone=True
+        lambda p: Simultaneous(), lambda s: Symplectic(FullBatch(s.source), s.weight), step=maps.symplectic, alone=True
     ),
-    # ---- one summand at a time ----
+    # ---- one component function at a time ----
     # Robbins and Monro 1951
     "stochastic": _sampled(lambda p: Simultaneous(), _stochastic),
     "stochastic alternating": _sampled(Alternating, _stochastic),
@@ -177,12 +177,13 @@ METHODS: dict[str, Method] = {
     # step, and draws in proportion to L_i
     "SVRE": _sampled(lambda p: Extragradient(), _svrg),
     "SVRE, restarted": _sampled(lambda p: Extragradient(), _svrg, restart=0.1),
-    "SVRE, loopless": _sampled(lambda p: Extragradient(), partial(_svrg, refresh="loopless")),
-    "SVRE, a coin per step": _sampled(lambda p: Extragradient(), partial(_svrg, refresh="svre")),
+    "SVRE, loopless": _sampled(lambda p: Extragradient(), partial(_svrg, schedule="loopless")),
+    "SVRE, a coin per step": _sampled(lambda p: Extragradient(), partial(_svrg, schedule="svre")),
     "SVRE, importance": _lonely(lambda p: Extragradient(), _importance),
     # Alacaoglu and Malitsky 2022
-    "extragradient with VR": _sampled(lambda p: VarianceReducedExtragradient(), partial(_svrg, refresh="loopless")),
-    # SVRE that stores the summands' gradients instead of a point: each at its last visit, or all at a snapshot
+    "extragradient with VR": _sampled(lambda p: VarianceReducedExtragradient(), partial(_svrg, schedule="loopless")),
+    # SVRE that stores the component functions' gradients instead of a point: each at its last visit, or all at a
+    # snapshot
     "SVRE, stored at visits": _lonely(lambda p: Extragradient(), _saga),
     "SVRE, stored at snapshots": _lonely(lambda p: Extragradient(), partial(_svrg, store="game")),
 }

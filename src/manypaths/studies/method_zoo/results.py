@@ -94,7 +94,7 @@ def _heat_map(table: Table, read: Callable[[Table], Result], title: str) -> Any:
     axes.set_title(title)
     figure.colorbar(image, label="log10 of decades per pass (numbers: passes per decade)", fraction=0.04, pad=0.02)
     patches = [Patch(**look, label=state) for state, look in looks.items()]
-    blank = Patch(facecolor="white", edgecolor="#888888", linewidth=0.6, label="a single summand")
+    blank = Patch(facecolor="white", edgecolor="#888888", linewidth=0.6, label="a single component function")
     figure.legend(handles=[*patches, blank], loc="outside lower left", ncols=3, fontsize=8.5)
     return figure
 

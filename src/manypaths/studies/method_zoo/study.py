@@ -1,8 +1,8 @@
 """Every rule and every oracle on small games whose answers are known, at equal cost in gradient evaluations.
 
-A pass is one evaluation of every summand by every player, the price of one full gradient. A rate is in decades of
-distance to the solution per pass, fitted to the last half of a run. Where a method is one fixed matrix on a linear
-field, the matrix's spectral radius says what the rate must be.
+A pass is one evaluation of every component function by every player, the price of one full gradient. A rate is in
+decades of distance to the solution per pass, fitted to the last half of a run. Where a method is one fixed matrix on
+a linear field, the matrix's spectral radius says what the rate must be.
 
 On two cores, smoke takes about half a minute, laptop ten minutes and paper two and a half hours.
 """
@@ -24,8 +24,8 @@ from manypaths.experiments.claims import Claim, above, below
 from manypaths.experiments.statistics import Bootstrap, Exact
 from manypaths.experiments.tables import Table
 from manypaths.games.analytic.base import joined
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.optim.base import Bases
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.optim.base import Optimizers
 from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
 from manypaths.sources.base import IndexSource
@@ -40,7 +40,7 @@ GAMES = {"smoke": ("bilinear", *NOISY), "laptop": (*ARENAS,), "paper": (*ARENAS,
 WHOLE = {"smoke": (0.25, 0.5), "laptop": (0.125, 0.25, 0.5, 1.0), "paper": (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)}
 """Step sizes of the methods that take the whole sum, in units of 1 / L."""
 SAMPLED = {"smoke": (0.25, 0.5), "laptop": (0.125, 0.25, 0.5), "paper": (0.0625, 0.125, 0.25, 0.5, 0.75)}
-"""Those of the methods that draw summands, in units of 1 / mean L_i."""
+"""Those of the methods that draw component functions, in units of 1 / mean L_i."""
 SEEDS = {"smoke": 2, "laptop": 4, "paper": 10}
 PASSES = {"smoke": 40, "laptop": 400, "paper": 2000}
 LONG = {"smoke": 1200, "laptop": 4000, "paper": 20000}
@@ -158,16 +158,16 @@ def _training(method: Method, arena: Arena, runs: Sequence[Run]) -> Training:
         players, sources = Population([game] * len(runs), seeds=seeds), PopulationSource.of(source, seeds)
         shares = {name: torch.tensor([lr for lr, _ in runs], dtype=torch.float64) for name in game.players}
     players.move_to({name: [part] for name, part in game.split(starts).items()})
-    bases = {name: method.base(players.parameters(name), lr=scale) for name in players.players}
+    optimizers = {name: method.base(players.parameters(name), lr=scale) for name in players.players}
     oracle, rule = method.oracle(Seat(arena, sources, seeds[0])), method.rule(tuple(game.players))
-    averages = {"uniform": Uniform(restart=method.restart)} if method.restart else None
-    return Training(players, oracle, rule, Bases(bases, rates=shares), averages=averages, seed=seeds[0])
+    averages = {"uniform": UniformAverage(restart=method.restart)} if method.restart else None
+    return Training(players, oracle, rule, Optimizers(optimizers, rates=shares), averages=averages, seed=seeds[0])
 
 
 def _passes(training: Training, runs: int) -> Tensor:
-    """The bill so far, the mean over the players, in full gradients, (runs,)."""
-    bill = [torch.as_tensor(training.oracle.evaluations.get(name, 0)).expand(runs) for name in training.game.players]
-    return torch.stack(bill).double().mean(0) / (training.oracle.source.size or 1)
+    """The cost so far, the mean over the players, in full gradients, (runs,)."""
+    counts = [torch.as_tensor(training.oracle.evaluations.get(name, 0)).expand(runs) for name in training.game.players]
+    return torch.stack(counts).double().mean(0) / (training.oracle.source.size or 1)
 
 
 # ---- the study ---------------------------------------------------------------------------------------------------
@@ -177,9 +177,9 @@ def cells(scale: str) -> list[Cell]:
     """A race of all methods on all games, and long runs of those that theory speaks about."""
     made = []
     for game in GAMES[scale]:
-        summands = ARENAS[game]().game.size
+        components = ARENAS[game]().game.size
         for name, method in METHODS.items():
-            if summands > 1 or not method.samples:
+            if components > 1 or not method.samples:
                 steps = SAMPLED[scale] if method.samples else WHOLE[scale]
                 made.append(_cell("race", name, game, steps, SEEDS[scale], PASSES[scale]))
             if game in LINEAR and method.step is not None:
@@ -238,7 +238,7 @@ def _of_bilinear() -> list[Claim]:
 
 
 def _of_noise(scale: str) -> list[Claim]:
-    """Of methods that draw summands, about the rate at the best step size tried."""
+    """Of methods that draw component functions, about the rate at the best step size tried."""
     noiseless, noisy = NOISY
     said = {
         (noisy, "stochastic extragradient"): False,

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from manypaths.experiments.cells import versioned
 from manypaths.games.analytic.quadratic import Quadratic
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.accelerated import AcceleratedSVRG
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.populations.population import Population
@@ -81,7 +81,7 @@ class Method:
 
 def _svrg(source: Source) -> SVRG:
     """A coin of probability 1/n per step, as in SVRE: a step of extragradient costs 4 + 1, a gradient step 2 + 1."""
-    return SVRG(source, batch=1, refresh="svre")
+    return SVRG(source, batch=1, schedule="svre")
 
 
 METHODS = {
@@ -115,7 +115,7 @@ METHODS = {
     "batch": Method(
         title="batch extragradient",
         rule=Extragradient,
-        oracle=lambda source, problem: Full(source),
+        oracle=lambda source, problem: FullBatch(source),
         theory=lambda p: 1 / (4 * p.L),
         evaluations=lambda p: 2.0 * p.n,
         steps=lambda p: 14 * p.L / p.mu,
@@ -185,8 +185,8 @@ def _training(game: Quadratic, method: Method, problem: Problem, seeds: list[int
     population = Population([game] * len(seeds), seeds=seeds)
     source = PopulationSource.of(lambda seed: IndexSource(problem.n, seed=seed), seeds)
     sgd = {name: torch.optim.SGD(population.parameters(name), lr=1.0) for name in population.players}
-    bases = Bases(sgd, rates=dict.fromkeys(sgd, steps))
-    return Training(population, method.oracle(source, problem), method.rule(), bases)
+    optimizers = Optimizers(sgd, rates=dict.fromkeys(sgd, steps))
+    return Training(population, method.oracle(source, problem), method.rule(), optimizers)
 
 
 def _solve(training: Training, solution: Tensor, seeds: int, budget: int) -> tuple[np.ndarray, int]:

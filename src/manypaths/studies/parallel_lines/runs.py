@@ -22,12 +22,12 @@ from manypaths.objectives.base import Objective
 from manypaths.objectives.minimax import Minimax
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.wasserstein import Wasserstein
-from manypaths.optim.base import Bases
+from manypaths.optim.base import Optimizers
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.penalties.base import Penalty
-from manypaths.penalties.clip import Clip
 from manypaths.penalties.dragan import Dragan
-from manypaths.penalties.interpolated import Interpolated
+from manypaths.penalties.gradient_penalty import GradientPenalty
+from manypaths.penalties.weight_clipping import WeightClipping
 from manypaths.populations.population import Population
 from manypaths.populations.source import MemberSamples
 from manypaths.randomness import generator_for
@@ -84,7 +84,7 @@ def _dragan(d: int) -> Dragan:
 TRAINED: dict[str, Any] = {"critic_steps": 5, "warms_up": True}
 ARMS = {
     "NS-GAN": Arm(objective=NonSaturating(), gaps=True),
-    "GAN-GP": Arm(objective=NonSaturating(), penalty=lambda d: Interpolated(), gaps=True),
+    "GAN-GP": Arm(objective=NonSaturating(), penalty=lambda d: GradientPenalty(), gaps=True),
     "DRAGAN-NS": Arm(objective=NonSaturating(), penalty=_dragan, gaps=True),
     "WGAN": Arm(objective=Wasserstein(), critic_steps=5, clip=True),
     "M-GAN": Arm(objective=Minimax()),
@@ -114,7 +114,7 @@ def population(arm: Arm, seeds: int, d: int, displacement: float, *, noise: floa
             for parameter, value in zip(generator.parameters(), (weight, b[0]), strict=True):
                 parameter.copy_(value)
         penalties = [] if arm.penalty is None else [arm.penalty(d)]
-        projection = Clip(CLIP) if arm.clip else None
+        projection = WeightClipping(CLIP) if arm.clip else None
         return Adversarial(generator, critic, objective=arm.objective, penalties=penalties, projection=projection)
 
     games = [make(seed) for seed in range(seeds)]
@@ -137,13 +137,13 @@ def training(arm: Arm, game: Population, d: int, *, warm_up: int = 0, noise: flo
     """The arm's training, after ``warm_up`` steps of the critic alone."""
     source = FunctionSource(partial(draw, members=len(game), d=d, noise=noise), seed=0)
     made = {name: torch.optim.Adam(game.parameters(name), lr=LEARNING_RATE, betas=BETAS) for name in game.players}
-    bases: dict[str, torch.optim.Optimizer] = {**made}
+    optimizers: dict[str, torch.optim.Optimizer] = {**made}
     if arm.base == "plain":
-        bases["generator"] = torch.optim.SGD(game.parameters("generator"), lr=PLAIN_RATE)
+        optimizers["generator"] = torch.optim.SGD(game.parameters("generator"), lr=PLAIN_RATE)
     order = ("critic",) * arm.critic_steps + ("generator",)
-    found = Training(game, Stochastic(source, batch=BATCH), Alternating(order), Bases(bases))
+    found = Training(game, Stochastic(source, batch=BATCH), Alternating(order), Optimizers(optimizers))
     for _ in range(warm_up):
-        Simultaneous().step(game, found.oracle, found.bases, ("critic",))
+        Simultaneous().step(game, found.oracle, found.optimizers, ("critic",))
     return found
 
 
@@ -221,11 +221,11 @@ def signal(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     arm = Arm(objective=NonSaturating())
     game = population(arm, seeds, d, displacement, noise=s)
     training(arm, game, d, warm_up=settings["warm_up"], noise=s)
-    twin = population(Arm(objective=Minimax()), seeds, d, displacement, noise=s)
-    twin.move_to(game.point(["critic"]))
+    shadow = population(Arm(objective=Minimax()), seeds, d, displacement, noise=s)
+    shadow.move_to(game.point(["critic"]))
     sample = draw(EVALUATED, generator_for(0, "observation"), members=seeds, d=d, noise=s)
     found = {"seed": list(range(seeds)), "jsd": [segments.jsd_slope(displacement, s)] * seeds}
-    for name, stack in (("ns", game), ("minimax", twin)):
+    for name, stack in (("ns", game), ("minimax", shadow)):
         gradients = stack.gradients(sample, ["generator"])["generator"]
         assert gradients[1] is not None
         found[name] = torch.linalg.vector_norm(gradients[1].double(), dim=1).tolist()

@@ -13,12 +13,12 @@ from manypaths.experiments.cells import versioned
 from manypaths.experiments.runs import placed, train
 from manypaths.experiments.stand_ins import or_stand_in
 from manypaths.metrics.base import SampleMetric
-from manypaths.parts import Part
 from manypaths.randomness import generator_for
 from manypaths.recipes import RECIPES
 from manypaths.registry import name_of
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer
+from manypaths.specs import Spec
 from manypaths.studies.pictures.results import MEAN, REAL
 
 GAMES = {"ns-gan": "ns", "gan-gp": "gan-gp", "dragan-ns": "dragan-ns", "wgan-gp": "wgan-gp"}
@@ -71,7 +71,7 @@ class Size:
     width: int
     steps: int
     batch: int
-    metrics: tuple[Part[SampleMetric], ...]
+    metrics: tuple[Spec[SampleMetric], ...]
     samples: int
     held_out: int = 5000
     limit: int | None = None
@@ -89,8 +89,8 @@ def recipe(data: str, game: str, setting: Setting, size: Size) -> Recipe:
             "game.critic.width": size.width,
             "oracle.batch": size.batch,
             "rule.order": ("critic",) * setting.critic_steps + ("generator",),
-            **{f"bases.{player}.lr": setting.lr for player in PLAYERS},
-            **{f"bases.{player}.betas": (setting.beta1, BETA2) for player in PLAYERS},
+            **{f"optimizers.{player}.lr": setting.lr for player in PLAYERS},
+            **{f"optimizers.{player}.betas": (setting.beta1, BETA2) for player in PLAYERS},
         }
     )
     return replace(

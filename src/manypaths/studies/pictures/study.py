@@ -20,7 +20,7 @@ from manypaths.metrics.label_histogram import LabelHistogram
 from manypaths.metrics.ms_ssim import MsSsim
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.metrics.wasserstein_critic import WassersteinCritic
-from manypaths.parts import Part
+from manypaths.specs import Spec
 from manypaths.studies.low_dimensional_manifold.results import TITLES
 from manypaths.studies.pictures import results
 from manypaths.studies.pictures.figures import draw_settings, draw_spread
@@ -36,18 +36,18 @@ SPREADS = {"quality": 0.25, "diversity": 0.2, "tau": 1.5}
 """Assumed: the share of settings that only one of two games trains at, and standard deviations over settings."""
 
 LABELLED = {
-    "smoke": (Part(WassersteinCritic, steps=4, batch=8, width=4), Part(MsSsim, samples=8, batches=1)),
+    "smoke": (Spec(WassersteinCritic, steps=4, batch=8, width=4), Spec(MsSsim, samples=8, batches=1)),
     "laptop": (
-        *(Part(InceptionScore), Part(Frechet), Part(LabelHistogram), Part(MsSsim)),
-        Part(WassersteinCritic, steps=200, width=16),
+        *(Spec(InceptionScore), Spec(Frechet), Spec(LabelHistogram), Spec(MsSsim)),
+        Spec(WassersteinCritic, steps=200, width=16),
     ),
-    "paper": (Part(InceptionScore), Part(Frechet), Part(LabelHistogram), Part(MsSsim), Part(WassersteinCritic)),
+    "paper": (Spec(InceptionScore), Spec(Frechet), Spec(LabelHistogram), Spec(MsSsim), Spec(WassersteinCritic)),
 }
 """The first decides. At smoke scale nothing reads a feature net, whose training takes minutes."""
 UNLABELLED = {
-    "smoke": (Part(SlicedWasserstein, space="pixels", directions=16), *LABELLED["smoke"]),
-    "laptop": (Part(SlicedWasserstein, space="pixels"), *LABELLED["laptop"][3:]),
-    "paper": (Part(SlicedWasserstein, space="pixels"), *LABELLED["paper"][3:]),
+    "smoke": (Spec(SlicedWasserstein, space="pixels", directions=16), *LABELLED["smoke"]),
+    "laptop": (Spec(SlicedWasserstein, space="pixels"), *LABELLED["laptop"][3:]),
+    "paper": (Spec(SlicedWasserstein, space="pixels"), *LABELLED["paper"][3:]),
 }
 """Without labels there is no classifier to look through."""
 DECIDING = {

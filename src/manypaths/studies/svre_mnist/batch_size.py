@@ -16,7 +16,7 @@ from manypaths.experiments.claims import Claim, above
 from manypaths.experiments.figures import COLOURS, canvas
 from manypaths.experiments.statistics import Bootstrap, lead_of_the_last
 from manypaths.experiments.tables import Table
-from manypaths.parts import Part
+from manypaths.specs import Spec
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.runs import ARMS, TINY, Setup, cell, on_mnist
 
@@ -59,7 +59,7 @@ SIZES = {
     ),
     "laptop": Size(
         setup=Setup(
-            data=Part(Digits), side=8, images=1797, latent=32, generator=16, critic=16, net="digits-cnn", samples=2000
+            data=Spec(Digits), side=8, images=1797, latent=32, generator=16, critic=16, net="digits-cnn", samples=2000
         ),
         seeds=8,
         batch=16,

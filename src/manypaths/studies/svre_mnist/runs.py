@@ -17,13 +17,12 @@ from manypaths.data.mnist_14 import Mnist14
 from manypaths.experiments.cells import Cell, versioned
 from manypaths.experiments.runs import placed, require_net, train
 from manypaths.optim.averaging.base import Average
-from manypaths.optim.averaging.uniform import Uniform
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.vradam import VRAd
 from manypaths.oracles.base import Oracle
-from manypaths.oracles.full import Full
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.recipes import mnist
 from manypaths.rules.alternating import Alternating
 from manypaths.rules.anchored import Anchored
@@ -33,23 +32,24 @@ from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.optimistic import Optimistic
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
+from manypaths.specs import Spec
 
 OracleName = Literal["plain", "reduced", "stored", "full"]
-BASES: dict[str, Part[Optimizer]] = {
-    "sgd": Part(SGD, lr=1e-2),
-    "adam": Part(Adam, lr=1e-3, betas=(0.5, 0.999)),
-    "vrad": Part(VRAd, lr=1e-2),
+OPTIMIZERS: dict[str, Spec[Optimizer]] = {
+    "sgd": Spec(SGD, lr=1e-2),
+    "adam": Spec(Adam, lr=1e-3, betas=(0.5, 0.999)),
+    "vrad": Spec(VRAd, lr=1e-2),
 }
 """The paper's plain step with variance reduction, the learning rate of its script for Adam with it, its VRAd."""
-ORACLES: dict[str, Part[Oracle]] = {
-    "plain": Part(Stochastic),
-    "reduced": Part(SVRG, refresh="svre"),
-    "stored": Part(SVRG, refresh="svre", store="game"),
-    "full": Part(Full),
+ORACLES: dict[str, Spec[Oracle]] = {
+    "plain": Spec(Stochastic),
+    "reduced": Spec(SVRG, schedule="svre"),
+    "stored": Spec(SVRG, schedule="svre", store="game"),
+    "full": Spec(FullBatch),
 }
-GRADIENT: Part[Rule] = Part(Alternating, order=("critic", "generator"))
-EXTRA: Part[Rule] = mnist.EXTRA
-JOINT: Part[Rule] = Part(Extragradient)
+GRADIENT: Spec[Rule] = Spec(Alternating, order=("critic", "generator"))
+EXTRA: Spec[Rule] = mnist.EXTRA
+JOINT: Spec[Rule] = Spec(Extragradient)
 """The update gradient at each player's own weights, as the paper's GAN code has it, and at the joint half-step."""
 AVERAGED = "uniform"
 SECONDS_PER_GRADIENT = {28: (0.004, 5.5e-4, 32), 14: (0.004, 1.4e-4, 32), 8: (0.004, 7e-5, 16)}
@@ -67,11 +67,11 @@ class Arm:
         averages: none, or the uniform average, with the probability of a restart from it at a snapshot.
     """
 
-    rule: Part[Rule]
+    rule: Spec[Rule]
     asks: int
     oracle: OracleName = "plain"
     base: str = "adam"
-    averages: Mapping[str, Part[Average]] = field(default_factory=dict)
+    averages: Mapping[str, Spec[Average]] = field(default_factory=dict)
 
     @property
     def alternates(self) -> bool:
@@ -91,8 +91,8 @@ class Arm:
         }[self.oracle]
 
 
-def _uniform(restart: float) -> dict[str, Part[Average]]:
-    return {AVERAGED: Part(Uniform, restart=restart)}
+def _uniform(restart: float) -> dict[str, Spec[Average]]:
+    return {AVERAGED: Spec(UniformAverage, restart=restart)}
 
 
 ARMS = {
@@ -110,10 +110,10 @@ ARMS = {
     "SVRE-VRAd": Arm(rule=EXTRA, asks=2, oracle="reduced", base="vrad", averages=_uniform(0.1)),
     "BatchE-A": Arm(rule=EXTRA, asks=2, oracle="full"),
     # what the paper did not have
-    "lookahead-A": Arm(rule=Part(Lookahead, inner=GRADIENT), asks=1),
-    "optimistic-A": Arm(rule=Part(Optimistic, of="update"), asks=1),
-    "anchored-A": Arm(rule=Part(Anchored), asks=2),
-    "two-step-A": Arm(rule=Part(Extragradient, at="opponent", extrapolation=2.0), asks=2),
+    "lookahead-A": Arm(rule=Spec(Lookahead, inner=GRADIENT), asks=1),
+    "optimistic-A": Arm(rule=Spec(Optimistic, of="update"), asks=1),
+    "anchored-A": Arm(rule=Spec(Anchored), asks=2),
+    "two-step-A": Arm(rule=Spec(Extragradient, at="opponent", extrapolation=2.0), asks=2),
     "stored-SVRE-A": Arm(rule=EXTRA, asks=2, oracle="stored"),
 }
 JOINTLY = {f"{name}, joint": replace(ARMS[name], rule=JOINT) for name in ("SE", "SE-A", "AVG-SVRE", "SVRE-A", "SVRE")}
@@ -151,7 +151,7 @@ class Setup:
         memory: ``Execution.memory``; ``channels_last`` saves an eighth of these networks' time at 28 x 28 on a CPU.
     """
 
-    data: Part[DataSet]
+    data: Spec[DataSet]
     side: Literal[8, 14, 28]
     images: int
     latent: int
@@ -181,10 +181,10 @@ class Setup:
         chosen = replace(
             mnist.se_a().with_(networks),
             data=self.data,
-            source=Part(PairedSource, latent=self.latent, redraw="never", pixels="unit"),
+            source=Spec(PairedSource, latent=self.latent, redraw="never", pixels="unit"),
             oracle=ORACLES[arm.oracle].with_("batch", batch),
             rule=arm.rule,
-            bases=dict.fromkeys(mnist.PLAYERS, BASES[arm.base]),
+            optimizers=dict.fromkeys(mnist.PLAYERS, OPTIMIZERS[arm.base]),
             averages=arm.averages,
         )
         return self.measured(chosen, steps=steps, every=every, seed=seed, draws=2 if arm.oracle == "full" else 8)
@@ -216,7 +216,7 @@ class Setup:
 
 
 TINY = Setup(
-    data=Part(Digits, limit=64), side=8, images=64, latent=8, generator=4, critic=4, net="digits-cnn", samples=40
+    data=Spec(Digits, limit=64), side=8, images=64, latent=8, generator=4, critic=4, net="digits-cnn", samples=40
 )
 """Runs that take a second and learn nothing."""
 
@@ -224,7 +224,7 @@ TINY = Setup(
 def on_mnist(*, images: int, generator: int, critic: int, net: str, samples: int) -> Setup:
     """The paper's networks, or narrower ones, on the first so many training images."""
     return Setup(
-        data=Part(Mnist, limit=images),
+        data=Spec(Mnist, limit=images),
         side=28,
         images=images,
         latent=128,
@@ -240,7 +240,7 @@ def on_mnist_14(*, generator: int, critic: int, samples: int) -> Setup:
     """All of MNIST at 14 x 14."""
     return replace(
         on_mnist(images=60_000, generator=generator, critic=critic, net="mnist-14-cnn", samples=samples),
-        data=Part(Mnist14),
+        data=Spec(Mnist14),
         side=14,
     )
 

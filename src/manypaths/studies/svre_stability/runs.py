@@ -15,12 +15,12 @@ from manypaths.experiments.runs import placed, train
 from manypaths.experiments.stand_ins import or_stand_in
 from manypaths.metrics.base import SampleMetric
 from manypaths.oracles.stochastic import Stochastic
-from manypaths.parts import Part
 from manypaths.randomness import generator_for
 from manypaths.recipes import RECIPES
 from manypaths.registry import name_of
 from manypaths.rules.lookahead import Lookahead
 from manypaths.run.recipe import Recipe
+from manypaths.specs import Spec
 
 PLAYERS = ("critic", "generator")
 NETS = {"shallow": "", "deep": "deep-"}
@@ -42,7 +42,7 @@ def _same(recipe: Recipe) -> Recipe:
 
 def _plain_gradients(recipe: Recipe) -> Recipe:
     """Without variance reduction: every mini-batch has latents of its own, and there is no snapshot to restart at."""
-    return replace(recipe.with_({"source.latents": "fresh", "oracle": Part(Stochastic)}), averages={})
+    return replace(recipe.with_({"source.latents": "fresh", "oracle": Spec(Stochastic)}), averages={})
 
 
 def _far(recipe: Recipe) -> Recipe:
@@ -50,7 +50,7 @@ def _far(recipe: Recipe) -> Recipe:
 
 
 def _looking_ahead(recipe: Recipe) -> Recipe:
-    return recipe.with_({"rule": Part(Lookahead, inner=recipe.rule)})
+    return recipe.with_({"rule": Spec(Lookahead, inner=recipe.rule)})
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Size:
     limit: int | None
     budget: int
     marks: int
-    metric: Part[SampleMetric]
+    metric: Spec[SampleMetric]
     samples: int
 
     @property
@@ -145,7 +145,7 @@ def recipe(data: str, net: str, method: str, setting: Setting, size: Size) -> Re
     chosen = METHODS[method]
     base = chosen.made(RECIPES[f"{data}-{NETS[net]}{chosen.recipe}"]())
     generator, critic = size.nets[net]
-    lr = base.bases["generator"].settings["lr"] * setting.factor
+    lr = base.optimizers["generator"].settings["lr"] * setting.factor
     every = math.ceil(size.budget / chosen.cost / size.marks)
     changed = base.with_(
         {
@@ -153,10 +153,10 @@ def recipe(data: str, net: str, method: str, setting: Setting, size: Size) -> Re
             "game.generator.width": generator,
             "game.critic.width": critic,
             "oracle.batch": size.batch,
-            "bases.generator.lr": lr,
-            "bases.critic.lr": lr * setting.ratio,
-            "bases.generator.fused": True,
-            "bases.critic.fused": True,
+            "optimizers.generator.lr": lr,
+            "optimizers.critic.lr": lr * setting.ratio,
+            "optimizers.generator.fused": True,
+            "optimizers.critic.fused": True,
             "execution.memory": "channels_last",
         }
     )

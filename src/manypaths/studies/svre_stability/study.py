@@ -13,7 +13,7 @@ from manypaths.experiments.runs import require_net
 from manypaths.experiments.statistics import PairedShares, Proportion
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
-from manypaths.parts import Part
+from manypaths.specs import Spec
 from manypaths.studies.svre_stability import results
 from manypaths.studies.svre_stability.figures import draw_courses, draw_settings, draw_shares
 from manypaths.studies.svre_stability.runs import ALONE, BASELINES, METHODS, Setting, Size, recipe, settings
@@ -35,7 +35,7 @@ SIZES = {
         limit=32,
         budget=32,
         marks=4,
-        metric=Part(SlicedWasserstein, space="pixels", directions=8),
+        metric=Spec(SlicedWasserstein, space="pixels", directions=8),
         samples=16,
     ),
     "laptop": Size(
@@ -45,7 +45,7 @@ SIZES = {
         limit=2000,
         budget=1920,
         marks=6,
-        metric=Part(Frechet),
+        metric=Spec(Frechet),
         samples=1000,
     ),
     "paper": Size(
@@ -55,7 +55,7 @@ SIZES = {
         limit=None,
         budget=5 * HORIZON + 50_000,
         marks=40,
-        metric=Part(Frechet),
+        metric=Spec(Frechet),
         samples=10_000,
     ),
 }

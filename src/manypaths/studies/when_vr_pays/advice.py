@@ -87,7 +87,7 @@ def recommend(plain: Prices, stored: Prices) -> str:
     """What the intervals of the prices allow to say."""
     for prices, how in ((plain, "reduce"), (stored, "reduce, with stored gradients")):
         if len(prices.pays) == len(PLAYERS):
-            return f'{how}: a snapshot every {prices.best_age(PLAYERS):g} mini-batches, or `refresh="adaptive"`'
+            return f'{how}: a snapshot every {prices.best_age(PLAYERS):g} mini-batches, or `schedule="adaptive"`'
         if prices.pays and prices.costs:
             return f"{how}, for the {prices.pays[0]} alone: every {prices.best_age(prices.pays):g} mini-batches"
     return "do not: take larger mini-batches" if len(stored.costs) == len(PLAYERS) else "undecided"

@@ -24,7 +24,6 @@ from manypaths.models.dcgan import Size as Side
 from manypaths.objectives import OBJECTIVES
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.parts import Part
 from manypaths.penalties import PENALTIES
 from manypaths.rules.anchored import Anchored
 from manypaths.rules.extragradient import Extragradient
@@ -34,6 +33,7 @@ from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
 from manypaths.sources.pixels import Pixels
+from manypaths.specs import Spec
 
 PLAYERS = ("critic", "generator")
 WHOLE = "all"
@@ -85,8 +85,8 @@ FACTORS: dict[str, tuple[Setting, ...]] = {
     "initial weights, base": (BASE, Setting(init="xavier"), Setting(optimizer="adam", lr=1e-3), PLAIN_ADAM),
     "objective": (BASE, Setting(objective="hinge"), Setting(objective="least-squares")),
     "penalty, no normalisation": (
-        *(PLAIN, replace(PLAIN, penalty="r1"), replace(PLAIN, penalty="interpolated")),
-        replace(PLAIN, objective="wasserstein", penalty="interpolated"),
+        *(PLAIN, replace(PLAIN, penalty="r1"), replace(PLAIN, penalty="gradient-penalty")),
+        replace(PLAIN, objective="wasserstein", penalty="gradient-penalty"),
     ),
     "latents, refresh": (BASE, Setting(latents="fixed"), Setting(epochs=0.25), Setting(epochs=4.0)),
     "interactions": (
@@ -115,7 +115,7 @@ class Size:
         metric, samples: the score, and how many generated images it is read from.
     """
 
-    data: Part[DataSet]
+    data: Spec[DataSet]
     side: Side
     count: int
     pixels: Pixels = "symmetric"
@@ -130,7 +130,7 @@ class Size:
     budget: int
     check_every: int
     noise_every: int
-    metric: Part[SampleMetric]
+    metric: Spec[SampleMetric]
     samples: int
 
     def epoch(self, setting: Setting) -> int:
@@ -142,26 +142,26 @@ def recipe(setting: Setting, size: Size, *, seed: int) -> Recipe:
     """SVRE at a setting: extragradient, a snapshot whose age is geometric, no restarts."""
     generator_norm = "batch" if setting.norm == "spectral" else setting.norm
     shared: dict[str, Any] = {"size": size.side, "init": setting.init}
-    penalties = () if setting.penalty == "none" else (Part(PENALTIES[setting.penalty]),)
+    penalties = () if setting.penalty == "none" else (Spec(PENALTIES[setting.penalty]),)
     return Recipe(
         name="when-vr-pays",
         data=size.data,
-        source=Part(
+        source=Spec(
             PairedSource,
             latent=size.latent,
             redraw="refresh" if setting.latents == "redrawn" else "never",
             pixels=size.pixels,
         ),
-        game=Part(
+        game=Spec(
             Adversarial,
-            generator=Part(DcganGenerator, latent=size.latent, width=size.generator, norm=generator_norm, **shared),
-            critic=Part(DcganCritic, width=size.critic, norm=setting.norm, **shared),
-            objective=Part(OBJECTIVES[setting.objective]),
+            generator=Spec(DcganGenerator, latent=size.latent, width=size.generator, norm=generator_norm, **shared),
+            critic=Spec(DcganCritic, width=size.critic, norm=setting.norm, **shared),
+            objective=Spec(OBJECTIVES[setting.objective]),
             penalties=penalties,
         ),
-        oracle=Part(SVRG, batch=setting.batch, refresh="geometric", every=setting.epochs * size.epoch(setting)),
-        rule=Part(Extragradient),
-        bases={player: _base(setting) for player in PLAYERS},
+        oracle=Spec(SVRG, batch=setting.batch, schedule="geometric", every=setting.epochs * size.epoch(setting)),
+        rule=Spec(Extragradient),
+        optimizers={player: _base(setting) for player in PLAYERS},
         steps=max(size.marks.values()),
         seed=seed,
         log_every=max(1, max(size.marks.values()) // 10),
@@ -171,10 +171,10 @@ def recipe(setting: Setting, size: Size, *, seed: int) -> Recipe:
     )
 
 
-def _base(setting: Setting) -> Part[Any]:
+def _base(setting: Setting) -> Spec[Any]:
     if setting.optimizer == "adam":
-        return Part(Adam, lr=setting.lr, betas=(0.5, 0.9))
-    return Part(SGD, lr=setting.lr)
+        return Spec(Adam, lr=setting.lr, betas=(0.5, 0.9))
+    return Spec(SGD, lr=setting.lr)
 
 
 # ---- the ratio against the age -----------------------------------------------------------------------------------
@@ -211,9 +211,9 @@ def excursion(run: Run, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     oracle.take_snapshot(game)
     for age in settings["ages"]:
         while oracle.age < age:  # the rule alone: no refresh, no restart
-            info = training.rule.step(game, oracle, training.bases)
-            training.bases.end_step()
-            if training.trouble(info):
+            info = training.rule.step(game, oracle, training.optimizers)
+            training.optimizers.end_step()
+            if training.non_finite(info):
                 return rows
         for name, noise in gradient_noise(game, oracle, draws=settings["draws"], layers=True).items():
             player, _, layer = name.partition("/")
@@ -240,12 +240,12 @@ class Arm:
     title: str
     cost: float
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    rule: Part[Any] | None = None
+    rule: Spec[Any] | None = None
     reduces: bool = True
     adapts: bool = False
 
 
-ADAPTIVE = {"oracle.refresh": "adaptive", "oracle.every": None}
+ADAPTIVE = {"oracle.schedule": "adaptive", "oracle.every": None}
 HELPS = {"oracle.when": "helps"}
 STORED = {"oracle.store": "game"}
 ARMS: dict[str, Arm] = {
@@ -256,10 +256,10 @@ ARMS: dict[str, Arm] = {
     "both": Arm("SVRE, adaptive, where it helps", 6, {**ADAPTIVE, **HELPS}, adapts=True),
     "stored": Arm("SVRE, stored gradients", 3, STORED),
     "adaptive-stored": Arm("SVRE, adaptive, stored", 4, {**ADAPTIVE, **STORED}, adapts=True),
-    "lookahead": Arm("lookahead", 2, rule=Part(Lookahead, inner=Part(Extragradient), k=5), reduces=False),
-    "optimistic": Arm("optimistic", 1, rule=Part(Optimistic), reduces=False),
-    "anchored": Arm("anchored", 2, rule=Part(Anchored), reduces=False),
-    "two-step": Arm("two step sizes", 2, rule=Part(Extragradient, extrapolation=FAR), reduces=False),
+    "lookahead": Arm("lookahead", 2, rule=Spec(Lookahead, inner=Spec(Extragradient), k=5), reduces=False),
+    "optimistic": Arm("optimistic", 1, rule=Spec(Optimistic), reduces=False),
+    "anchored": Arm("anchored", 2, rule=Spec(Anchored), reduces=False),
+    "two-step": Arm("two step sizes", 2, rule=Spec(Extragradient, extrapolation=FAR), reduces=False),
 }
 OTHERS = ("lookahead", "optimistic", "anchored", "two-step")
 """Rules for games that need no variance reduction."""
@@ -277,7 +277,7 @@ def raced(setting: Setting, arm: str, size: Size, *, seed: int) -> Recipe:
     chosen, svre = ARMS[arm], recipe(setting, size, seed=seed)
     changes = dict(chosen.changes)
     if not chosen.reduces:
-        changes |= {"source.latents": "fresh", "oracle": Part(Stochastic, batch=setting.batch)}
+        changes |= {"source.latents": "fresh", "oracle": Spec(Stochastic, batch=setting.batch)}
     if chosen.rule is not None:
         changes["rule"] = chosen.rule
     if chosen.adapts:

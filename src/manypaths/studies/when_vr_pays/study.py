@@ -15,7 +15,7 @@ from manypaths.experiments.runs import require_net
 from manypaths.experiments.statistics import Bootstrap
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
-from manypaths.parts import Part
+from manypaths.specs import Spec
 from manypaths.studies.when_vr_pays import results
 from manypaths.studies.when_vr_pays.advice import advice
 from manypaths.studies.when_vr_pays.figures import draw_critic, draw_generator, draw_layers, draw_races
@@ -44,7 +44,7 @@ SECONDS_PER_CELL = {"smoke": 0.5, "laptop": 2.0, "paper": 60.0}
 
 SIZES = {
     "smoke": Size(
-        data=Part(Digits, limit=200),
+        data=Spec(Digits, limit=200),
         side=8,
         count=200,
         latent=8,
@@ -58,11 +58,11 @@ SIZES = {
         budget=40,
         check_every=4,
         noise_every=3,
-        metric=Part(SlicedWasserstein, space="pixels", directions=8),
+        metric=Spec(SlicedWasserstein, space="pixels", directions=8),
         samples=32,
     ),
     "laptop": Size(
-        data=Part(Digits),
+        data=Spec(Digits),
         side=8,
         count=1797,
         latent=32,
@@ -76,11 +76,11 @@ SIZES = {
         budget=2000,
         check_every=20,
         noise_every=23,
-        metric=Part(Frechet),
+        metric=Spec(Frechet),
         samples=2000,
     ),
     "paper": Size(
-        data=Part(Mnist),
+        data=Spec(Mnist),
         side=28,
         count=60_000,
         pixels="unit",
@@ -95,7 +95,7 @@ SIZES = {
         budget=100_000,
         check_every=50,
         noise_every=101,
-        metric=Part(Frechet),
+        metric=Spec(Frechet),
         samples=5000,
     ),
 }

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from manypaths.randomness import Coins
 
-CadenceName = Literal["fixed", "geometric", "loopless", "svre", "adaptive"]
+ScheduleName = Literal["fixed", "geometric", "loopless", "svre", "adaptive"]
 
 
-class Cadence:
+class SnapshotSchedule:
     """Decides, once per step, for whom the snapshot is due; counted from the last refresh.
 
     With N the mean number of batches between refreshes:
@@ -27,7 +27,7 @@ class Cadence:
     Every member of a population has its own coins and ages; a run alone is a population of one.
     """
 
-    def __init__(self, name: CadenceName, every: float, coins: Coins, *, members: int = 1):
+    def __init__(self, name: ScheduleName, every: float, coins: Coins, *, members: int = 1):
         self.name, self.every, self.coins = name, every, coins
         self.drawn = torch.zeros(members, dtype=torch.int64)
         """Batches drawn since the last refresh, (m,)."""

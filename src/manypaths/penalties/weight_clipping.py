@@ -13,7 +13,7 @@ from manypaths.penalties.base import Projection
 
 
 @dataclass(frozen=True)
-class Clip(Projection):
+class WeightClipping(Projection):
     """w <- min(max(w, -limit), limit), for every entry of every trainable weight, BatchNorm's included."""
 
     limit: fields.Positive = 0.01

@@ -16,8 +16,8 @@ from manypaths.registry import lookup, name_of, registry_for
 T = TypeVar("T", covariant=True)
 
 
-class Part(fields.Unbuilt, Generic[T]):
-    """``Part(SVRG, batch=64)``: what to build and with which settings; nothing is allocated yet.
+class Spec(fields.Unbuilt, Generic[T]):
+    """``Spec(SVRG, batch=64)``: what to build and with which settings; nothing is allocated yet.
 
     Settings may hold further parts. Names, types and bounds are those of the target's signature and are checked
     here; whatever needs live objects (``source``, ``params``) arrives in ``build``.
@@ -36,10 +36,10 @@ class Part(fields.Unbuilt, Generic[T]):
         self.require(live)
         return self.target(**{name: _built(value) for name, value in self.settings.items()}, **live)
 
-    def supplied(self, **live: Any) -> Part[T]:
+    def supplied(self, **live: Any) -> Spec[T]:
         """A copy in which live objects stand wherever this part or a nested one accepts and does not set them."""
-        nested = {k: v.supplied(**live) if isinstance(v, Part) else v for k, v in self.settings.items()}
-        return Part(self.target, **{name: value for name, value in live.items() if self.accepts(name)} | nested)
+        nested = {k: v.supplied(**live) if isinstance(v, Spec) else v for k, v in self.settings.items()}
+        return Spec(self.target, **{name: value for name, value in live.items() if self.accepts(name)} | nested)
 
     def require(self, live: Iterable[str] = ()) -> None:
         """Everything without a default is set, here and in nested parts, but for the ``live`` objects to come."""
@@ -47,14 +47,14 @@ class Part(fields.Unbuilt, Generic[T]):
             raise InvalidValue(f"{name_of(self.target)} lacks {', '.join(missing)}: expected a setting for each")
         for value in self.settings.values():
             for part in value if isinstance(value, tuple) else (value,):
-                if isinstance(part, Part):
+                if isinstance(part, Spec):
                     part.require(live)
 
     def accepts(self, name: str) -> bool:
         """Whether the target has a parameter of that name."""
         return name in fields.accepted(self.target)
 
-    def with_(self, path: str, value: Any, *, where: str = "") -> Part[T]:
+    def with_(self, path: str, value: Any, *, where: str = "") -> Spec[T]:
         """A copy with the setting at a dotted path replaced; a text value is parsed as the annotation says."""
         name, _, rest = path.partition(".")
         expected = fields.accepted(self.target)
@@ -62,7 +62,7 @@ class Part(fields.Unbuilt, Generic[T]):
             raise unknown_name(f"setting of {where or name_of(self.target)}:", name, expected)
         inside = f"{where}.{name}" if where else name
         value = replaced(self.settings.get(name), expected[name], rest, value, inside)
-        return Part(self.target, **{**self.settings, name: value})
+        return Spec(self.target, **{**self.settings, name: value})
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, with every default spelled out: ``{"name": "svrg", "batch": 64, ...}``."""
@@ -70,11 +70,11 @@ class Part(fields.Unbuilt, Generic[T]):
         return {"name": name_of(self.target), **{k: plain(v) for k, v in settings.items()}}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Part) and self.to_plain() == other.to_plain()
+        return isinstance(other, Spec) and self.to_plain() == other.to_plain()
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
-        return f"Part({name_of(self.target)}{', ' if settings else ''}{settings})"
+        return f"Spec({name_of(self.target)}{', ' if settings else ''}{settings})"
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -83,7 +83,7 @@ def replaced(current: Any, annotation: Any, path: str, value: Any, where: str) -
     """What stands at ``where`` after the setting at the remaining ``path`` was replaced by ``value``."""
     if not path:
         return from_text(value, annotation, where) if isinstance(value, str) else from_plain(value, annotation, where)
-    if isinstance(current, Part):
+    if isinstance(current, Spec):
         return current.with_(path, value, where=where)
     name, _, rest = path.partition(".")
     if isinstance(current, Mapping):
@@ -99,7 +99,7 @@ def replaced(current: Any, annotation: Any, path: str, value: Any, where: str) -
 
 def plain(value: Any) -> Any:
     """Components, parts and containers as JSON-ready data."""
-    if isinstance(value, Part):
+    if isinstance(value, Spec):
         return value.to_plain()
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
@@ -126,14 +126,14 @@ def from_plain(data: Any, annotation: Any, where: str) -> Any:
     return data
 
 
-def part_from_plain(data: Mapping[str, Any], contract: Any, where: str) -> Part[Any]:
+def part_from_plain(data: Mapping[str, Any], contract: Any, where: str) -> Spec[Any]:
     """One part from ``{"name": ..., **settings}``."""
     if not isinstance(data.get("name"), str):
         raise InvalidValue(f"{where} is {dict(data)!r}: expected a 'name' beside its settings")
     target = lookup(data["name"], contract)
     expected = fields.accepted(target)
     settings = {k: from_plain(v, expected.get(k, Any), f"{where}.{k}") for k, v in data.items() if k != "name"}
-    return Part(target, **settings)
+    return Spec(target, **settings)
 
 
 def from_text(text: str, annotation: Any, where: str) -> Any:
@@ -142,18 +142,18 @@ def from_text(text: str, annotation: Any, where: str) -> Any:
     if contract is not None:
         if text.lower() == "none" and type(None) in get_args(annotation):
             return None
-        return Part(lookup(text, contract))
+        return Spec(lookup(text, contract))
     items = get_args(annotation)
     if get_origin(annotation) is Mapping and text.lower() == "none":
         return {}
     if get_origin(annotation) is tuple and _contract(items[0]) is not None:
-        return tuple(Part(lookup(name, _contract(items[0]))) for name in text.split(",") if name not in ("", "none"))
+        return tuple(Spec(lookup(name, _contract(items[0]))) for name in text.split(",") if name not in ("", "none"))
     return fields.parse(text, annotation, where)
 
 
 def _contract(annotation: Any) -> Any:
-    """The base class whose table an annotation refers to, through ``Part[...]`` and ``... | None``."""
-    if get_origin(annotation) is Part:
+    """The base class whose table an annotation refers to, through ``Spec[...]`` and ``... | None``."""
+    if get_origin(annotation) is Spec:
         return get_args(annotation)[0]
     if get_origin(annotation) in (typing.Union, fields.UnionType):
         return next((c for a in get_args(annotation) if (c := _contract(a)) is not None), None)
@@ -161,7 +161,7 @@ def _contract(annotation: Any) -> Any:
 
 
 def _built(value: Any) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, Spec):
         return value.build()
     if isinstance(value, tuple):
         return tuple(_built(item) for item in value)
@@ -196,8 +196,8 @@ def _is_component(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def expect_part(value: Any, where: str) -> Part[Any]:
+def expect_spec(value: Any, where: str) -> Spec[Any]:
     """``value`` when it is a part; an error that says what one looks like otherwise."""
-    if not isinstance(value, Part):
-        raise InvalidType(f"{where} is {value!r}: expected a Part, for example Part(Digits)")
+    if not isinstance(value, Spec):
+        raise InvalidType(f"{where} is {value!r}: expected a Spec, for example Spec(Digits)")
     return value

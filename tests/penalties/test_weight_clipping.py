@@ -8,14 +8,15 @@ import torch
 from manypaths.errors import InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.capabilities import seeds_of
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.wasserstein import Wasserstein
-from manypaths.optim.averaging.uniform import Uniform
-from manypaths.optim.base import Bases
-from manypaths.oracles.full import Full
+from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
-from manypaths.penalties.clip import Clip
+from manypaths.penalties.weight_clipping import WeightClipping
 from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
 from manypaths.recipes.digits import svre
@@ -51,7 +52,7 @@ def largest(game, player="critic") -> float:
 def gan(seed=0, kind=Watched) -> Adversarial:
     torch.manual_seed(seed)
     generator, critic = MlpGenerator(latent=4, hidden=(8,)).double(), MlpCritic(hidden=(8,)).double()
-    return kind(generator, critic, objective=Wasserstein(), projection=Clip(LIMIT))
+    return kind(generator, critic, objective=Wasserstein(), projection=WeightClipping(LIMIT))
 
 
 RULES = {
@@ -76,9 +77,9 @@ def test_no_rule_asks_for_a_gradient_outside(name) -> None:
     """Large steps, from the first evaluation to the last; storage is kept and the generator is free."""
     game = gan()
     places = [p.data_ptr() for p in game.parameters("critic")]
-    bases = Bases({n: torch.optim.Adam(game.parameters(n), lr=0.1) for n in game.players})
+    optimizers = Optimizers({n: torch.optim.Adam(game.parameters(n), lr=0.1) for n in game.players})
     oracle = SVRG(small_source(), batch=16, every=3)
-    training = Training(game, oracle, RULES[name](), bases, averages=Uniform(restart=0.5))
+    training = Training(game, oracle, RULES[name](), optimizers, averages=UniformAverage(restart=0.5))
     for _ in range(8):
         training.step()
         assert largest(game) <= LIMIT
@@ -91,12 +92,12 @@ def test_projected_extragradient_by_hand() -> None:
     """min_x max_y xy with |x| <= 0.3: w' = P(w - eta F(w)), w <- P(w - eta F(w'))."""
     game = Bilinear(torch.ones(1, 1, dtype=torch.float64))
     first, second = game.players
-    game.projections = {first: Clip(0.3)}
+    game.projections = {first: WeightClipping(0.3)}
     with torch.no_grad():
         game.parameters(first)[0].fill_(0.25)
         game.parameters(second)[0].fill_(1.0)
-    bases = Bases({n: torch.optim.SGD(game.parameters(n), lr=0.5) for n in game.players})
-    training = Training(game, Full(IndexSource(1)), Extragradient(), bases)
+    optimizers = Optimizers({n: torch.optim.SGD(game.parameters(n), lr=0.5) for n in game.players})
+    training = Training(game, FullBatch(IndexSource(1)), Extragradient(), optimizers)
     x, y = 0.25, 1.0
     clip = lambda v: max(-0.3, min(0.3, v))  # noqa: E731
     clipped = 0
@@ -112,11 +113,11 @@ def test_projected_extragradient_by_hand() -> None:
 
 def test_members_of_a_population_are_clipped_as_alone() -> None:
     def weights(game, source) -> torch.Tensor:
-        bases = Bases({n: torch.optim.SGD(game.parameters(n), lr=0.3) for n in game.players})
-        training = Training(game, Stochastic(source, batch=8), Extragradient(), bases)
+        optimizers = Optimizers({n: torch.optim.SGD(game.parameters(n), lr=0.3) for n in game.players})
+        training = Training(game, Stochastic(source, batch=8), Extragradient(), optimizers)
         for _ in range(4):
             training.step()
-        members = len(game.seeds or (0,))
+        members = len(seeds_of(game) or (0,))
         return torch.cat([p.detach().reshape(members, -1) for p in game.parameters("critic")], dim=1)
 
     alone = [weights(gan(i, Adversarial), small_source(seed=i)) for i in range(2)]
@@ -127,9 +128,11 @@ def test_members_of_a_population_are_clipped_as_alone() -> None:
 
 
 def test_in_a_recipe() -> None:
-    recipe = svre().with_({"game.projection": "clip", "game.projection.limit": "0.02", "game.objective": "wasserstein"})
+    recipe = svre().with_(
+        {"game.projection": "weight-clipping", "game.projection.limit": "0.02", "game.objective": "wasserstein"}
+    )
     assert Recipe.from_plain(recipe.to_plain()) == recipe
-    assert recipe.to_plain()["game"]["projection"] == {"name": "clip", "limit": 0.02}
+    assert recipe.to_plain()["game"]["projection"] == {"name": "weight-clipping", "limit": 0.02}
     training = recipe.with_({"game.critic.hidden": "8", "game.generator.hidden": "8"}).build()
     assert largest(training.game) == pytest.approx(0.02)
     training.step()
@@ -138,7 +141,7 @@ def test_in_a_recipe() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InvalidValue, match="Clip.limit is 0.0: expected a number > 0"):
-        Clip(0.0)
+    with pytest.raises(InvalidValue, match="WeightClipping.limit is 0.0: expected a number > 0"):
+        WeightClipping(0.0)
     with pytest.raises(InvalidValue, match="unknown projection 'clop': did you mean 'clip'"):
         svre().with_({"game.projection": "clop"})

@@ -12,7 +12,7 @@ from manypaths import fields
 from manypaths.evaluation.side_by_side import SideBySide, marked
 from manypaths.games.base import Game
 from manypaths.games.capabilities import combine, full_gradients
-from manypaths.oracles.base import Oracle, Summands, settle_summands
+from manypaths.oracles.base import Components, Oracle, resolve_components
 from manypaths.sources.base import Source
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients, add_, scale_
@@ -41,12 +41,12 @@ def full_gradient(
     evaluate: Callable[..., Gradients] | None = None,
     keep: Callable[[Gradients], None] | None = None,
 ) -> tuple[Gradients, int]:
-    """The mean field over all summands, and the number of per-sample gradients it took.
+    """The mean field over all component functions, and the number of per-sample gradients it took.
 
-    ``equal=False``: the summands are samples, and a chunk counts by its length. ``equal=True``: the summands are the
-    mini-batches themselves, each counted once. ``evaluate`` averages something else than ``game.gradients``, with the
-    same signature. ``keep`` is shown the gradients of every chunk, in order, before they enter the mean; it may round
-    them in place.
+    ``equal=False``: the component functions are samples, and a chunk counts by its length. ``equal=True``: the
+    component functions are the mini-batches themselves, each counted once. ``evaluate`` averages something else than
+    ``game.gradients``, with the same signature. ``keep`` is shown the gradients of every chunk, in order, before they
+    enter the mean; it may round them in place.
     """
     names, total, samples = game.names(players), 0.0, 0
     if evaluate is None and not equal and (exact := full_gradients(game, names)) is not None:
@@ -77,10 +77,10 @@ def full_gradient(
     return combine(game, mean), samples
 
 
-def describe_summands(settled: str, source: Source, batch: int, game: Game) -> str | None:
-    """What was decided about the summands, in words, where it is not the obvious."""
+def describe_components(resolved: str, source: Source, batch: int, game: Game) -> str | None:
+    """What was decided about the component functions, in words, where it is not the obvious."""
     size = source.size or 0
-    if settled == "samples":
+    if resolved == "samples":
         return None
     left = f", {size % batch} samples left out of each partition" if size % batch else ""
     why = "the samples of a batch are coupled: " if game.couples_samples else ""
@@ -90,19 +90,19 @@ def describe_summands(settled: str, source: Source, batch: int, game: Game) -> s
     )
 
 
-def summand_batches(source: Source, summands: str, batch: int, chunk: int) -> Iterator[Sample]:
-    """The chunks of a full pass: the partition's own mini-batches where the summands are batches."""
-    if summands == "batches":
+def component_batches(source: Source, components: str, batch: int, chunk: int) -> Iterator[Sample]:
+    """The chunks of a full pass: the partition's own mini-batches where the component functions are batches."""
+    if components == "batches":
         return (source.take(index) for index in source.partition(batch))
     return source.all(chunk)
 
 
 @dataclass(eq=False)
-class Full(Oracle):
+class FullBatch(Oracle):
     """F(w) over the whole finite sum, in chunks: the batch method (BatchE with extragradient).
 
-    ``batch`` is the size of the mini-batches that are the summands of a game with coupled samples; ``chunk`` is how
-    many samples are evaluated at once where samples are independent (memory only, the result is the same).
+    ``batch`` is the size of the mini-batches that are the component functions of a game with coupled samples; ``chunk``
+    is how many samples are evaluated at once where samples are independent (memory only, the result is the same).
     """
 
     serves_populations: ClassVar[bool] = True
@@ -110,8 +110,8 @@ class Full(Oracle):
     source: Source
     batch: fields.PositiveInt = 64
     chunk: fields.PositiveInt = 256
-    summands: Summands = "auto"
-    _settled: str = field(default="samples", init=False, repr=False)
+    components: Components = "auto"
+    _resolved: str = field(default="samples", init=False, repr=False)
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -120,17 +120,17 @@ class Full(Oracle):
 
     def bind(self, game: Game) -> str | None:
         super().bind(game)
-        self._settled = settle_summands(self.summands, game, self.source, self.batch)
-        return describe_summands(self._settled, self.source, self.batch, game)
+        self._resolved = resolve_components(self.components, game, self.source, self.batch)
+        return describe_components(self._resolved, self.source, self.batch, game)
 
     @property
     def equal(self) -> bool:
-        """Whether the summands are mini-batches, each counted once."""
-        return self._settled == "batches"
+        """Whether the component functions are mini-batches, each counted once."""
+        return self._resolved == "batches"
 
     def chunks(self) -> Iterator[Sample]:
         """The finite sum, a chunk at a time."""
-        return summand_batches(self.source, self._settled, self.batch, self.chunk)
+        return component_batches(self.source, self._resolved, self.batch, self.chunk)
 
     def draw(self) -> Everything:
         self.draws += 1

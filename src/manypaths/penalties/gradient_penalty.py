@@ -10,13 +10,13 @@ from torch import Tensor
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
-from manypaths.penalties.base import GradientPenalty, norms
+from manypaths.penalties.base import InputGradientPenalty, norms
 from manypaths.randomness import counter_uniform
 from manypaths.sources.gan_sample import GanSample
 
 
 @dataclass(frozen=True)
-class Interpolated(GradientPenalty):
+class GradientPenalty(InputGradientPenalty):
     """weight * E (||grad s(xh)||_2 - target)^2 with xh = eps x + (1 - eps) G(z), one eps ~ U[0, 1] per sample.
 
     With the non-saturating objective this is GAN-GP of *Many Paths to Equilibrium*; with Wasserstein, WGAN-GP.
@@ -39,6 +39,6 @@ class Interpolated(GradientPenalty):
         eps = counter_uniform(sample.seed, shape, "interpolated", dtype=sample.real.dtype)
         return torch.lerp(fake, sample.real, eps)
 
-    def price(self, gradients: Tensor) -> Tensor:
+    def penalty_function(self, gradients: Tensor) -> Tensor:
         excess = norms(gradients) - self.target
         return (excess.relu() if self.sides == "one" else excess).square()

@@ -1,0 +1,5 @@
+"""Games in closed form: ``from manypaths.analytic import Bilinear``."""
+
+from manypaths._exports import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__)
