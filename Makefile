@@ -30,7 +30,7 @@ bench: .venv/.stamp ## time everything against its rivals: benchmarks/results.js
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@$(BIN)/python benchmarks/table.py
 
-BENCHMARKS ?= steps overhead optimisers population concurrent evaluations peak memory foreign processes
+BENCHMARKS ?= steps overhead optimisers population replicas peak memory foreign processes
 
 lint: .venv/.stamp ## style
 	$(BIN)/ruff check .

@@ -51,6 +51,7 @@ LAYERS = {
     "studies": [*PIECES, *PLAYED, "metrics", "run", "recipes", "testing", "experiments"],
     "report": ["errors", "files", "run.record"],
     "cli": [*GROUND, "recipes", "run", "studies", "experiments", "report", "testing"],
+    "analytic": ["_exports"],
     "__init__": ["_exports"],
 }
 """Package -> the packages that it may import, besides itself."""

@@ -19,6 +19,7 @@ from manypaths.populations.population import Population
 from manypaths.populations.source import PopulationSource
 from manypaths.rules.extragradient import Extragradient
 from manypaths.sources.paired import PairedSource
+from manypaths.step import StepInfo
 from manypaths.training import Training
 
 REAL = torch.randn(32, 3, generator=torch.Generator().manual_seed(0))
@@ -76,7 +77,7 @@ def test_indices_counts_and_bills_stay_on_the_cpu(monkeypatch) -> None:
     resumed.load_state_dict(first.state_dict())
     state = resumed.state_dict()
     kept = [state["source"], state["optimizers"], state["coins"], state["averages"]["uniform"]["count"]]
-    kept += [state["oracle"][key] for key in ("evaluations", "cadence", "coins")]
+    kept += [state["oracle"][key] for key in ("evaluations", "schedule", "coins")]
     assert all(any(True for _ in tensors(part)) for part in kept), "no part is checked for nothing"
     assert {type(t) for t in tensors(kept)} == {Tensor}
     assert {type(t) for t in tensors([state["oracle"]["snapshot"], state["averages"]["uniform"]["mean"]])} == {
@@ -118,3 +119,8 @@ def test_a_bill_that_was_handed_out_stays_as_it_is() -> None:
     assert {name: counts.tolist() for name, counts in state["evaluations"].items()} == spent
     gradient_noise(game, oracle, draws=2)
     assert oracle.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]], "measured off the bill"
+
+
+def test_a_step_prints_its_losses() -> None:
+    info = StepInfo({"critic": torch.tensor(0.693147), "generator": torch.tensor([0.5, 2.0])})
+    assert str(info) == "critic 0.6931  generator 0.5 to 2"

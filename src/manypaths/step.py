@@ -23,3 +23,12 @@ class StepInfo:
     losses: Mapping[str, Tensor]
     jumped: bool = False
     extrapolated: Point | None = None
+
+    def __str__(self) -> str:
+        """The losses, ``critic 0.693  generator 0.7``; the range over the members of a population."""
+        return "  ".join(f"{name} {_shown(loss)}" for name, loss in self.losses.items())
+
+
+def _shown(loss: Tensor) -> str:
+    low, high = float(loss.detach().min()), float(loss.detach().max())
+    return f"{low:.4g}" if loss.ndim == 0 else f"{low:.4g} to {high:.4g}"

@@ -18,6 +18,7 @@ from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.populations.population import Population
 from manypaths.randomness import Coins
+from manypaths.registry import name_of
 from manypaths.rules.base import Rule
 from manypaths.step import StepInfo
 from manypaths.vectors import squared_norm
@@ -180,7 +181,7 @@ def _on(device: torch.device, state: Any) -> Any:
 
 def _named(averages: Mapping[str, Average] | Average | None) -> dict[str, Average]:
     if isinstance(averages, Average):
-        return {type(averages).__name__.lower(): averages}
+        return {name_of(type(averages)): averages}
     if averages is not None and not isinstance(averages, Mapping):
         raise InvalidType(f"averages is {averages!r}: expected one average, or a mapping from names to averages")
     return dict(averages or {})

@@ -83,7 +83,7 @@ def test_bfloat16_rounds_the_field_and_no_penalty(norm) -> None:
     assert {t.dtype for name in fields[1] for t in fields[1][name]} == {torch.float32}
 
 
-@pytest.mark.parametrize("lanes", ["auto", "off"])
+@pytest.mark.parametrize("concurrent", ["auto", "off"])
 def test_svrg_is_bfloat16_at_both_points_and_in_the_full_pass(two_threads, concurrent) -> None:
     """Rounded alike: at the snapshot the two evaluations cancel."""
     found = []

@@ -142,7 +142,7 @@ def test_weights_come_back_from_a_point_that_does_not_fit_and_from_errors(borrow
 @pytest.mark.parametrize("lends", [True, False])
 def test_weights_that_moved_aside_come_back_in_their_storage_and_after_errors_too(lends, monkeypatch) -> None:
     game = small_gan()
-    monkeypatch.setattr(game, "_lends", lambda: lends)
+    monkeypatch.setattr(game, "_swaps", lambda: lends)
     before, own = game.point(), addresses(game)
     count = len(game.parameters("generator"))
 

@@ -7,15 +7,16 @@ import torch
 
 from manypaths.data.digits import Digits
 from manypaths.data.mnist import Mnist
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.synthetic import Ring
 from manypaths.errors import InvalidValue
 from manypaths.metrics import feature_nets
-from manypaths.metrics.feature_nets import NETS, Entry, NetRecipe, default_net, feature_net
+from manypaths.metrics.feature_nets import NETS, Entry, default_net, feature_net
 from manypaths.models import classifiers
 
 
 def digits_net(**recipe: float) -> Entry:
-    return Entry("DigitsCnn", "digits", NetRecipe(**recipe))  # type: ignore[arg-type]
+    return Entry("digits", NetSpec("DigitsCnn", NetRecipe(**recipe)))  # type: ignore[arg-type]
 
 
 def test_the_digits_net_is_trained_once_and_cached_with_what_made_it(tmp_path, monkeypatch, capsys) -> None:
@@ -64,7 +65,7 @@ def test_the_default_net_is_found_by_the_name_of_the_data_set(monkeypatch) -> No
         monkeypatch.setattr(feature_nets, "name_of", lambda target, name=name: name)
         assert default_net(Ring()) == net, "the table names data sets and imports none"
     monkeypatch.undo()
-    with pytest.raises(InvalidValue, match="no feature net is trained on ring: expected --net, one of mnist-cnn, "):
+    with pytest.raises(InvalidValue, match="no feature net is trained on ring: expected --net, one of digits-cnn, "):
         default_net(Ring())
 
 

@@ -143,5 +143,5 @@ def test_in_a_recipe() -> None:
 def test_refusals() -> None:
     with pytest.raises(InvalidValue, match="WeightClipping.limit is 0.0: expected a number > 0"):
         WeightClipping(0.0)
-    with pytest.raises(InvalidValue, match="unknown projection 'clop': did you mean 'clip'"):
+    with pytest.raises(InvalidValue, match="unknown projection 'clop': expected one of weight-clipping"):
         svre().with_({"game.projection": "clop"})

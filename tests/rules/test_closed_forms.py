@@ -110,3 +110,13 @@ def test_the_three_kinds_of_moments_end_in_different_places() -> None:
         ends[moments] = game.joint()
     for a, b in (("shared", "rewind"), ("rewind", "separate"), ("shared", "separate")):
         assert (ends[a] - ends[b]).norm() > 1e-6
+
+
+def test_on_a_players_own_curvature_the_joint_form_bends_back_and_the_opponents_does_not() -> None:
+    """1 - eta c + (eta c)^2 against 1 - eta c: at eta c = 1 the one stands still and the other is at the solution."""
+    curvatures = torch.tensor([0.1, 0.5, 1.0, 1.5, 1.9, 3.0], dtype=torch.float64)
+    for at, factor in (("joint", 1 - curvatures + curvatures**2), ("opponent", 1 - curvatures)):
+        game = Quadratic(torch.diag(curvatures))
+        optimizers = {name: torch.optim.SGD(game.parameters(name), lr=1.0) for name in game.players}
+        Training(game, FullBatch(IndexSource(1), batch=1), Extragradient(at=at), optimizers).step()
+        assert (game.joint() - factor).abs().max() < 1e-15

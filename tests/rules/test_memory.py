@@ -92,9 +92,9 @@ def test_popovs_half_steps_are_optimistic_gradient_descent() -> None:
     """w_{t+3/2} = w_{t+1/2} - eta (2 F(w_{t+1/2}) - F(w_{t-1/2})), begun with F(w_{-1/2}) = 0."""
     popov, optimistic = training(PastExtragradient(keep_extrapolated=True)), training(Optimistic())
     optimistic.rule.load_state_dict({"past": {n: [torch.zeros(3, dtype=torch.float64)] for n in "xy"}})
-    assert torch.equal(flat(popov.step().half), optimistic.game.joint())
+    assert torch.equal(flat(popov.step().extrapolated), optimistic.game.joint())
     for expected in path(optimistic, 8):
-        assert (flat(popov.step().half) - expected).abs().max() < 1e-14
+        assert (flat(popov.step().extrapolated) - expected).abs().max() < 1e-14
 
 
 def test_past_extragradient_asks_for_one_gradient_per_step() -> None:

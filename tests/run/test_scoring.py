@@ -14,12 +14,13 @@ import torch
 
 import manypaths
 from manypaths.data.base import Data, DataSet
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.synthetic import Ring
 from manypaths.errors import InputError, InvalidValue
 from manypaths.games.adversarial import Adversarial
 from manypaths.metrics import feature_nets
 from manypaths.metrics.base import SampleSets
-from manypaths.metrics.feature_nets import Entry, FeatureNet, NetRecipe
+from manypaths.metrics.feature_nets import Entry, FeatureNet
 from manypaths.metrics.transport import WassersteinDistance
 from manypaths.models.classifiers import DigitsCnn
 from manypaths.models.mlp import MlpCritic, MlpGenerator
@@ -42,7 +43,7 @@ def kept(tmp_path_factory) -> Path:
 @pytest.fixture
 def quick_net(kept, monkeypatch) -> None:
     monkeypatch.setenv("MANYPATHS_DATA", str(kept))
-    entry = Entry("DigitsCnn", "digits", NetRecipe(epochs=3, at_least=0.5))
+    entry = Entry("digits", NetSpec("DigitsCnn", NetRecipe(epochs=3, at_least=0.5)))
     monkeypatch.setitem(feature_nets.NETS, "digits-cnn", entry)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manypaths.studies.engine import figures
+from manypaths.experiments import figures
 
 sys.path.insert(0, str(Path(__file__).parent))  # the toy study is imported by its name, in worker processes too
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from manypaths.studies.engine import stand_ins
 from rich.console import Console
 
 from manypaths.data.base import Data
 from manypaths.data.color_mnist import ColorMnist
+from manypaths.experiments import stand_ins
 from manypaths.experiments.claims import Claim, above
 from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess

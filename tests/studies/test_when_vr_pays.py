@@ -203,7 +203,7 @@ def test_the_advice_follows_from_the_results() -> None:
     plain = next(line for line in page if line.startswith("| norm=none init=xavier |"))
     assert base.split(" | ")[1:3] == ["35", "9, 9"]
     assert plain.split(" | ")[2] == "> 160, > 160"
-    assert re.search(r"\| reduce: a snapshot every (4|10) mini-batches, or `refresh=\"adaptive\"` \|", plain)
+    assert re.search(r"\| reduce: a snapshot every (4|10) mini-batches, or `schedule=\"adaptive\"` \|", plain)
     assert base.endswith("| do not: take larger mini-batches |")
     assert len([line for line in page if line.startswith("| BatchNorm |")]) == len(ARMS)
     (svre,) = [line for line in page if line.startswith("| BatchNorm | SVRE |")]

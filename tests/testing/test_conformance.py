@@ -122,7 +122,7 @@ def test_oracles(name) -> None:
     conformance.check_oracle(partial(make_oracle, name))
 
 
-@pytest.mark.parametrize("refresh", ["fixed", "geometric", "loopless", "svre"])
+@pytest.mark.parametrize("schedule", ["fixed", "geometric", "loopless", "svre"])
 @pytest.mark.parametrize("when", ["always", "helps"])
 def test_svrg_variants(schedule, when) -> None:
     make = lambda source: ORACLES["svrg"](source, batch=8, schedule=schedule, when=when, every=3, check_every=2)  # noqa: E731
@@ -138,7 +138,7 @@ def test_svrg_stored_variants(store, when) -> None:
 
 @pytest.mark.parametrize("when", ["always", "helps"])
 def test_adaptive_svrg(when) -> None:
-    options = {"refresh": "adaptive", "when": when, "check_every": 2, "threshold": 1e-6}
+    options = {"schedule": "adaptive", "when": when, "check_every": 2, "threshold": 1e-6}
     conformance.check_oracle(lambda source: ORACLES["svrg"](source, batch=8, **options))
 
 
@@ -279,12 +279,12 @@ class _HalfPrecision(R1):
     """Follows autocast."""
 
     def __call__(self, critic, sample, fake):
-        return self.weight * self.price(input_gradients(critic, sample.real)).mean()
+        return self.weight * self.penalty_function(input_gradients(critic, sample.real)).mean()
 
 
 @dataclass(frozen=True)
 class _WrongTarget(GradientPenalty):
-    def price(self, gradients):
+    def penalty_function(self, gradients):
         return (squared_norms(gradients) - 0.9).square()
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from manypaths.data.net_spec import NetSpec
 from manypaths.errors import InvalidValue, MissingData
 
 DATA_VARIABLE = "MANYPATHS_DATA"
@@ -67,6 +70,9 @@ class Digest:
 
 class DataSet(ABC):
     """A data set by name; a dataclass of its settings. Nothing is read before ``load``."""
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {}
+    """Feature nets that are trained on it, by name; the first one is what scores read by default."""
 
     @abstractmethod
     def load(self) -> Data:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
 from manypaths.data.base import Data, class_indices, data_directory, missing
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.parquet import ParquetPictures, parquet_files
 from manypaths.data.pictures import Framing, opened
 from manypaths.data.splits import OfficialPart, OfficialSplits
@@ -35,6 +37,8 @@ class Cifar10(OfficialSplits):
         held_out: how many of the last training images are ``"valid"`` and not ``"train"``.
         limit: keep only the first images of the split.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {"cifar-cnn": NetSpec("CifarCnn", NetRecipe(epochs=10, at_least=0.80))}
 
     def part(self, name: Literal["train", "test"]) -> OfficialPart:
         folder = data_directory() / "cifar10"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from manypaths.data import mnist
 from manypaths.data.base import BLOCK, Data
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.splits import OfficialSplits
 from manypaths.randomness import counter_uniform
 
@@ -34,6 +36,10 @@ class ColorMnist(OfficialSplits):
         limit: keep only the first images of the split.
         seed: of the colours.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {
+        "color-mnist-cnn": NetSpec("MnistCnn", NetRecipe(epochs=4, at_least=0.97), {"channels": 3})
+    }
 
     seed: int = 0
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from manypaths import fields
 from manypaths.data.base import Data, DataSet
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.splits import require_held_out, validation_rows
 from manypaths.errors import InvalidValue, MissingData
 
@@ -30,6 +32,10 @@ class Digits(DataSet):
         held_out: how many of the last of the 1,500 are ``"valid"`` and not ``"train"``.
         limit: keep only the first images of the split.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {
+        "digits-cnn": NetSpec("DigitsCnn", NetRecipe(epochs=40, at_least=0.93, batch=64))
+    }
 
     split: Literal["all", "train", "valid", "test"] = "all"
     held_out: fields.NonNegativeInt = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from manypaths.data.base import Data
 from manypaths.data.idx import IdxFiles
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.splits import OfficialSplits
 
 # md5 of the unpacked files of the original distribution; a gzip file's own bytes depend on who packed it.
@@ -34,6 +36,12 @@ class Mnist(OfficialSplits):
         held_out: how many of the last training images are ``"valid"`` and not ``"train"``.
         limit: keep only the first images of the split.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {
+        "mnist-cnn": NetSpec("MnistCnn", NetRecipe(epochs=4, at_least=0.99)),
+        "mnist-mlp": NetSpec("MnistMlp", NetRecipe(epochs=8, at_least=0.975, lr=1e-3)),
+        "mnist-mlp-dropout": NetSpec("MnistMlp", NetRecipe(epochs=8, at_least=0.96, lr=1e-3), {"dropped": 0.2}),
+    }
 
     def part(self, name: Literal["train", "test"]) -> Data:
         return FILES.part(name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn.functional import avg_pool2d
 
 from manypaths.data import mnist
 from manypaths.data.base import BLOCK, Data
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.splits import OfficialSplits
 
 
@@ -25,6 +27,10 @@ class Mnist14(OfficialSplits):
         held_out: how many of the last training images are ``"valid"`` and not ``"train"``.
         limit: keep only the first images of the split.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {
+        "mnist-14-cnn": NetSpec("MnistCnn", NetRecipe(epochs=4, at_least=0.98), {"side": 14})
+    }
 
     def part(self, name: Literal["train", "test"]) -> Data:
         full = mnist.FILES.part(name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from manypaths.data.base import Data, class_indices, data_directory, missing
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.data.splits import OfficialSplits
 from manypaths.errors import InvalidValue, MissingData
 
@@ -28,6 +30,8 @@ class Svhn(OfficialSplits):
         limit: keep only the first images of the split.
         extra: also the 531,131 easier images of ``extra_32x32.mat``, after the training images.
     """
+
+    nets: ClassVar[Mapping[str, NetSpec]] = {"svhn-cnn": NetSpec("CifarCnn", NetRecipe(epochs=10, at_least=0.90))}
 
     extra: bool = False
 

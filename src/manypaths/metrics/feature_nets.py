@@ -6,35 +6,20 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from manypaths.data import DATA_SETS
 from manypaths.data.base import Data, DataSet, Digest, data_directory
+from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.errors import InvalidValue, unknown_name
 from manypaths.files import atomic_file, write_atomically
 from manypaths.models.classifiers import Classifier
 from manypaths.randomness import generator_for, seed_for
 from manypaths.registry import name_of
-
-
-@dataclass(frozen=True)
-class NetRecipe:
-    """How a feature net is made: Adam with a one-cycle schedule on the training split, nothing augmented.
-
-    ``at_least`` is the test accuracy below which the net is refused.
-    """
-
-    epochs: int
-    at_least: float
-    batch: int = 128
-    lr: float = 3e-3
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,32 +41,27 @@ class FeatureNet:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table: a class of ``models.classifiers`` and a data set, both by name and imported when used."""
+    """A net that a data set of the table declares; both are imported when used."""
 
-    classifier: str
     data: str
-    recipe: NetRecipe
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    spec: NetSpec
+
+    @property
+    def recipe(self) -> NetRecipe:
+        return self.spec.recipe
 
     def make(self) -> Classifier:
         """The untrained net."""
-        return getattr(importlib.import_module("manypaths.models.classifiers"), self.classifier)(**self.settings)
+        module, _, name = self.spec.classifier.rpartition(":")
+        return getattr(importlib.import_module(module or "manypaths.models.classifiers"), name)(**self.spec.settings)
 
     def load(self, split: str) -> Data:
         """The images and labels of a split."""
         return DATA_SETS[self.data](split=split).load()
 
 
-NETS = {
-    "mnist-cnn": Entry("MnistCnn", "mnist", NetRecipe(epochs=4, at_least=0.99)),
-    "mnist-mlp": Entry("MnistMlp", "mnist", NetRecipe(epochs=8, at_least=0.975, lr=1e-3)),
-    "mnist-mlp-dropout": Entry("MnistMlp", "mnist", NetRecipe(epochs=8, at_least=0.96, lr=1e-3), {"dropped": 0.2}),
-    "mnist-14-cnn": Entry("MnistCnn", "mnist-14", NetRecipe(epochs=4, at_least=0.98), {"side": 14}),
-    "digits-cnn": Entry("DigitsCnn", "digits", NetRecipe(epochs=40, at_least=0.93, batch=64)),
-    "color-mnist-cnn": Entry("MnistCnn", "color-mnist", NetRecipe(epochs=4, at_least=0.97), {"channels": 3}),
-    "cifar-cnn": Entry("CifarCnn", "cifar10", NetRecipe(epochs=10, at_least=0.80)),
-    "svhn-cnn": Entry("CifarCnn", "svhn", NetRecipe(epochs=10, at_least=0.90)),
-}
+NETS = {name: Entry(data, spec) for data in DATA_SETS for name, spec in DATA_SETS[data].nets.items()}
+"""Every feature net, by its name."""
 
 
 def default_net(data: DataSet) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from manypaths.errors import InvalidValue
 from manypaths.files import write_atomically
+from manypaths.report.panels import PANELS
 from manypaths.report.reading import AXES, RunRecord, data_uri, differences, groups, read_run, thinned
 
 _MOST_GRIDS = 12
@@ -26,6 +28,7 @@ def render(runs: list[RunRecord]) -> str:
     """The page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+    panels = [(panel, charts) for panel in PANELS if (charts := panel.charts(runs))]
     environment = Environment(
         loader=PackageLoader("manypaths.report", "templates"),
         autoescape=select_autoescape(["html"]),
@@ -37,15 +40,19 @@ def render(runs: list[RunRecord]) -> str:
         title=" · ".join(run.name for run in runs),
         runs=runs,
         axes=AXES,
-        scored=any("score" in row for run in runs for row in run.rows),
+        panels=[panel for panel, _ in panels],
         seeds={run.name: run.recipe.get("seed") for run in runs},
         table=[(path, [_show(v) for v in values]) for path, values in differences(runs)],
-        data=_embed({"runs": [_plain(run) for run in runs], "groups": groups(runs), "axes": AXES}),
+        data=_embed({**_data(runs), "panels": {panel.name: [asdict(c) for c in charts] for panel, charts in panels}}),
         charts_js=_text("vendor/uPlot.iife.min.js"),
         charts_css=_text("vendor/uPlot.min.css"),
         css=_text("templates/page.css"),
         js=_text("templates/page.js"),
     )
+
+
+def _data(runs: list[RunRecord]) -> dict[str, Any]:
+    return {"runs": [_plain(run) for run in runs], "groups": groups(runs), "axes": AXES}
 
 
 def _plain(run: RunRecord) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def _rules(game: Game) -> dict[str, Callable[[], Rule]]:
         "simultaneous": Simultaneous,
         "alternating": lambda: Alternating(tuple(game.players)),
         "extragradient": Extragradient,
+        "extragradient at the opponent's extrapolated point": lambda: Extragradient(at="opponent"),
     }
 
 

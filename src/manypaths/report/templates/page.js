@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { runs, groups, axes } = JSON.parse(document.getElementById("data").textContent);
+  const { runs, groups, axes, panels } = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const groupOf = (run) => groups.findIndex((group) => group.runs.includes(run));
@@ -97,44 +97,43 @@
     return [curves, bands];
   }
 
-  const players = [...new Set(runs.flatMap((r) => r.rows.flatMap((row) => Object.keys(row.loss))))];
-  const curve = (run, i, path, keep = () => true) => {
-    const rows = run.rows.filter((row) => get(row, path) !== null && keep(row));
+  const curve = (run, i, path) => {
+    const rows = run.rows.filter((row) => get(row, path) !== null);
     return { run: i, x: rows.map((row) => row[axis]), y: rows.map((row) => get(row, path)) };
   };
 
-  const places = ["scores", "losses", "noise", "ages"].map((id) => [id, document.getElementById(id)]).filter(([, box]) => box);
+  // Points against a number of the same row, on a logarithmic axis of their own.
+  function scattered({ path, against }) {
+    return runs.map((run, i) => {
+      const rows = run.rows.filter((row) => get(row, path) !== null && get(row, against) > 0);
+      return { run: i, points: true, x: rows.map((row) => get(row, against)), y: rows.map((row) => get(row, path)) };
+    }).filter((c) => c.x.length);
+  }
+
+  function draw(box, { title, path, log, smooth, against, against_title, line }) {
+    if (against.length) {
+      const curves = scattered({ path, against });
+      if (curves.length) chart(box, title, curves, against_title, { logX: true, logY: log, line: line ?? undefined });
+      return;
+    }
+    const options = { logY: log, line: line ?? undefined };
+    if (smooth && groups.every((group) => group.runs.length === 1)) {
+      const raw = runs.map((run, i) => curve(run, i, path));
+      const means = raw.map((c) => ({ ...c, y: smoothed(c.y) }));
+      chart(box, title, [...raw.map((c) => ({ ...c, faint: true })), ...means], axes[axis], options);
+    } else {
+      const [curves, bands] = banded(path);
+      chart(box, title, curves, axes[axis], { ...options, bands });
+    }
+  }
 
   function drawCharts() {
     charts.forEach(([plot]) => plot.destroy());
     charts = [];
-    places.forEach(([, box]) => box.replaceChildren());
-    const at = Object.fromEntries(places);
-    if (at.scores) drawScores(at.scores);
-    for (const player of players) {
-      const raw = runs.map((run, i) => curve(run, i, ["loss", player]));
-      const [means, bands] = banded(["loss", player]);
-      const alone = groups.every((group) => group.runs.length === 1);
-      chart(at.losses, player, alone ? [...raw.map((c) => ({ ...c, faint: true })), ...raw.map((c) => ({ ...c, y: smoothed(c.y) }))] : means,
-        axes[axis], { bands: alone ? [] : bands });
-      const [variances, variance] = banded(["noise", player, "variance"]);
-      chart(at.noise, `${player}: variance of the gradient estimate`, variances, axes[axis], { logY: true, bands: variance });
-      const aged = runs.map((run, i) => {
-        const rows = run.rows.filter((row) => get(row, ["noise", player, "ratio"]) !== null && get(row, ["noise", player, "age"]) > 0);
-        return { run: i, points: true, x: rows.map((r) => r.noise[player].age), y: rows.map((r) => r.noise[player].ratio) };
-      }).filter((c) => c.x.length);
-      if (aged.length) chart(at.ages, `${player}: variance ratio SVRG / mini-batch`, aged, "age of the snapshot, in mini-batches", { logX: true, logY: true, line: 1 });
-    }
-  }
-
-  // One chart per metric and kind of iterate: averages of different runs are comparable, an average and a last iterate are not.
-  function drawScores(box) {
-    const seen = new Set();
-    for (const run of runs) for (const row of run.rows) for (const [which, scores] of Object.entries(row.score ?? {}))
-      for (const metric of Object.keys(scores)) seen.add(JSON.stringify([metric, which]));
-    for (const [metric, which] of [...seen].map(JSON.parse).sort()) {
-      const [curves, bands] = banded(["score", which, metric]);
-      chart(box, `${metric}, ${which}`, curves, axes[axis], { logY: metric.startsWith("frechet"), bands });
+    for (const [name, parts] of Object.entries(panels)) {
+      const box = document.getElementById(name);
+      box.replaceChildren();
+      parts.forEach((part) => draw(box, part));
     }
   }
 

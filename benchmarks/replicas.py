@@ -1,6 +1,6 @@
 """Repetitions of SVRE on the game of Figure 4: side by side against one after another in a NumPy loop.
 
-    python benchmarks/concurrent evaluations.py --repetitions 5 --repetitions 1000
+    python benchmarks/replicas.py --repetitions 5 --repetitions 1000
 
 n = d = 100, step size 0.3, restart 0.1. The loop writes the recursion as it is defined, gradient by gradient, with the
 structure A_i = e_i e_i'. Times are those of all iterations of a round, per repetition.
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 import typer
 from harness import Result, command, milliseconds, record, spread
-from manypaths.studies.bilinear_figure4.concurrent import SvreReplicas
 
 from manypaths.analytic import Coordinatewise
+from manypaths.studies.bilinear_figure4.replicas import SvreReplicas
 
 N, LR, RESTART = 100, 0.3, 0.1
 
@@ -67,7 +67,7 @@ def main(
         pairs = []
         for _ in range(rounds):
             alone = milliseconds(lambda: numpy_loop(game, iterations, rng))
-            together = milliseconds(lambda: [concurrent.advance(iterations) for concurrent in stacks])  # noqa: B023
+            together = milliseconds(lambda: [replicas.advance(iterations) for replicas in stacks])  # noqa: B023
             pairs.append((together / n, alone))
         times = (statistics.median(side) for side in zip(*pairs, strict=True))
         name = f"Figure 4's SVRE: {iterations} iterations of {n} repetitions side by side, against a NumPy loop"
