@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from manypaths.evaluation import side_by_side
+from manypaths.experiments import figures
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
 from manypaths.sources.base import IndexSource
@@ -61,3 +63,12 @@ def pytest_collection_modifyitems(config, items) -> None:
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: run it with pytest -m slow"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def coarser_figures() -> Iterator[float]:
+    """How many times: no test reads the pixels, and most of a figure's time is spent on them."""
+    times = 4.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", figures.DPI / times)
+        yield times

@@ -60,7 +60,7 @@ def adam(game: Any) -> Optimizers:
 
 
 def started(steps: int) -> Training:
-    """Members that restart and take snapshots at different steps, so that they differ in counts and bills."""
+    """Members that restart and take snapshots at different steps, so that they differ in counts and costs."""
     game = Population.of(gan, 3)
     source = PopulationSource.of(lambda seed: PairedSource(REAL, latent=4, order="shuffled", seed=seed), 3)
     oracle = SVRG(source, batch=8, schedule="loopless", every=3)
@@ -118,7 +118,7 @@ def test_a_bill_that_was_handed_out_stays_as_it_is() -> None:
         assert each.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]]
     assert {name: counts.tolist() for name, counts in state["evaluations"].items()} == spent
     gradient_noise(game, oracle, draws=2)
-    assert oracle.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]], "measured off the bill"
+    assert oracle.evaluations["critic"].tolist() == [n + 1 for n in spent["critic"]], "measured, not counted"
 
 
 def test_a_step_prints_its_losses() -> None:

@@ -78,18 +78,18 @@ def wander(game: Game, oracle: SVRG) -> None:
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_in_the_dtype_of_the_weights_ten_steps_are_the_same_to_the_bit(norm: Norm, rows: float, rule: Rule) -> None:
     torch.set_num_threads(1)
-    ends, bills = [], []
+    ends, costs = [], []
     for store in ("none", "game"):
         game, source = gan(norm, torch.float32)
         options: Any = {"components": "batches"} if store == "none" else {"store": store, "budget": room(game, rows)}
         training = trained(game, SVRG(source, batch=BATCH, schedule="fixed", every=7, **options), rule, 10)
         ends.append(state_of(game))
-        bills.append(training.oracle.evaluations["critic"] / BATCH)
+        costs.append(training.oracle.evaluations["critic"] / BATCH)
     assert torch.equal(*ends)
     draws = 20 if rule.fresh_sample else 10  # type: ignore[attr-defined]
     passes = 1 + (2 if rule.fresh_sample else 1)  # type: ignore[attr-defined]
-    assert bills[0] == passes * BATCHES + 40
-    assert bills[1] == passes * BATCHES + 20 if rows == BATCHES else draws < bills[1] < bills[0]
+    assert costs[0] == passes * BATCHES + 40
+    assert costs[1] == passes * BATCHES + 20 if rows == BATCHES else draws < costs[1] < costs[0]
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
@@ -112,7 +112,7 @@ def test_unbiased_over_all_batches_at_any_dtype(norm: Norm, store: Any, rows: in
     assert mean_error(game, oracle) < 1e-13
     assert oracle.snapshot is not None
     with game.at(oracle.snapshot.point, oracle.snapshot.buffers):
-        exact = flat(full_gradient(game, map(oracle.take, range(BATCHES)), equal=True)[0])
+        exact = flat(full_gradient(game, map(oracle.partition.take, range(BATCHES)), equal=True)[0])
     error = float((flat(oracle.snapshot.mean) - exact).norm() / exact.norm())
     low, high = {"game": (0.0, 1e-14), "float32": (1e-10, 1e-6), "bfloat16": (1e-5, 1e-2)}[store]
     assert low <= error < high, "the mean is that of the stored values"
@@ -133,14 +133,14 @@ def test_a_stored_draw_costs_one_evaluation_and_the_others_two() -> None:
 
 
 def test_probes_of_whether_it_helps_read_the_table() -> None:
-    bills = []
+    costs = []
     for store in ("none", "game"):
         game, source = gan()
         oracle = SVRG(source, batch=BATCH, when="helps", check_every=1, probes=3, store=store)
         oracle.bind(game)
         oracle(game, oracle.draw())  # at the snapshot it helps
-        bills.append(oracle.evaluations["critic"] / BATCH)
-    assert bills == [BATCHES + 2 * 3 + 2, BATCHES + 3 + 1]
+        costs.append(oracle.evaluations["critic"] / BATCH)
+    assert costs == [BATCHES + 2 * 3 + 2, BATCHES + 3 + 1]
 
 
 def test_importance_reads_the_rows_of_what_it_draws() -> None:

@@ -104,7 +104,7 @@ def test_the_zoo_has_every_rule_and_every_oracle() -> None:
 
 
 def test_runs_by_hand() -> None:
-    """SVRE with two seeds, as runs of their own; they end together, when their mean bill is 10 passes."""
+    """SVRE with two seeds, as runs of their own; they end together, when their mean cost is 10 passes."""
     settings = {"method": "SVRE", "game": "coordinatewise, noisy", "steps": [0.5], "seeds": 2, "passes": 10}
     table = Table(study.rates(settings, Path("unused")))
     arenas = [ARENAS["coordinatewise, noisy"]() for _ in range(2)]

@@ -14,11 +14,12 @@ import pytest
 from manypaths.experiments.figures import house_style, png
 from manypaths.experiments.tables import Table
 from manypaths.files import write_atomically
+from manypaths.games.adversarial import PLAYERS
 from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.studies.when_vr_pays import results, runs
 from manypaths.studies.when_vr_pays.advice import advice
-from manypaths.studies.when_vr_pays.runs import ARMS, BASE, PLAIN, PLAYERS, RACES, SETTINGS, Setting
+from manypaths.studies.when_vr_pays.runs import ARMS, BASE, PLAIN, RACES, SETTINGS, Setting
 from manypaths.studies.when_vr_pays.study import SIZES, SLOW, study
 
 # ---- cells -------------------------------------------------------------------------------------------------------

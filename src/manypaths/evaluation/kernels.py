@@ -10,16 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from manypaths.evaluation.patches import patches, placed
+from manypaths.evaluation.convolution_routes import ROUTES
 
 Key = tuple[Any, ...]
 Call = tuple[Tensor, Tensor, Tensor | None, int, int]
 """Data, weight, bias, stride, padding."""
-Route = Callable[[Tensor, Tensor, int, int], Tensor]
-Product = Callable[[Tensor, Tensor], Tensor]
 NATIVE = "native"
 ROUNDS = 3
 BETTER = 0.9
@@ -44,7 +41,7 @@ class TunedConvolutions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        call = _plain_call(func, args, kwargs or {}) if func in _ROUTES else None
+        call = _plain_call(func, args, kwargs or {}) if func in ROUTES else None
         if call is None:
             return func(*args, **(kwargs or {}))
         key = _key(func, call)
@@ -57,67 +54,10 @@ class TunedConvolutions(TorchFunctionMode):
         return {"choices": [[list(key), name] for key, name in self._choices.items()]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        known = {NATIVE} | {name for routes in _ROUTES.values() for name in routes}
+        known = {NATIVE} | {name for routes in ROUTES.values() for name in routes}
         self._choices = {_frozen(key): name for key, name in state["choices"] if name in known}
 
 
-def _columns(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """y = W X, with the patches of the data as the columns of X (im2col)."""
-    kernel = weight.shape[2:]
-    size = [(n + 2 * padding - k) // stride + 1 for n, k in zip(data.shape[2:], kernel, strict=True)]
-    columns = F.unfold(data, tuple(kernel), padding=padding, stride=stride).unflatten(2, size)
-    return F.conv2d(columns, weight.flatten(1)[:, :, None, None])
-
-
-def _folded(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """The transpose of ``_columns``: y = fold(W'x), every input pixel's patch added into its place (col2im)."""
-    kernel = weight.shape[2:]
-    size = [(n - 1) * stride - 2 * padding + k for n, k in zip(data.shape[2:], kernel, strict=True)]
-    columns = F.conv2d(data, weight.flatten(1).t()[:, :, None, None])
-    return F.fold(columns.flatten(2), tuple(size), tuple(kernel), padding=padding, stride=stride)
-
-
-def _rows(multiply: Product, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """``_columns`` with the channels last: Y = X W', with the patches as the rows of X."""
-    rows = patches(data.permute(0, 2, 3, 1), _kernel(weight), stride, padding)
-    return multiply(rows, weight.permute(0, 2, 3, 1).flatten(1).t()).permute(0, 3, 1, 2)
-
-
-def _placed_rows(multiply: Product, data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """The transpose of ``_rows``: y = placed(X W), the pixels as the rows of X."""
-    kernel = _kernel(weight)
-    size = [(n - 1) * stride - 2 * padding + k for n, k in zip(data.shape[2:], kernel, strict=True)]
-    found = multiply(data.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1).flatten(1))
-    return placed(found, (size[0], size[1]), kernel, stride, padding).permute(0, 3, 1, 2)
-
-
-def _pointwise(rows: Tensor, matrix: Tensor) -> Tensor:
-    """The product as a convolution of one pixel: another library's kernel."""
-    return F.conv2d(rows.permute(0, 3, 1, 2), matrix.t()[:, :, None, None]).permute(0, 2, 3, 1)
-
-
-def _kernel(weight: Tensor) -> tuple[int, int]:
-    return weight.shape[2], weight.shape[3]
-
-
-def _product(data: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """Where the input is one pixel and nothing is cut off, a transposed convolution is one matrix product."""
-    return (data.flatten(1) @ weight.flatten(1)).unflatten(1, tuple(weight.shape[1:]))
-
-
-_ROUTES: dict[Any, dict[str, Route]] = {
-    torch.conv2d: {
-        "columns": _columns,
-        "rows": partial(_rows, torch.matmul),
-        "rows, pointwise": partial(_rows, _pointwise),
-    },
-    torch.conv_transpose2d: {
-        "folded": _folded,
-        "rows": partial(_placed_rows, torch.matmul),
-        "rows, pointwise": partial(_placed_rows, _pointwise),
-        "product": _product,
-    },
-}
 _NAMES = {torch.conv2d: "convolution", torch.conv_transpose2d: "transposed convolution"}
 _DEFAULTS = {
     torch.conv2d: {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1},
@@ -154,7 +94,7 @@ def _taken(func: Any, name: str, call: Call) -> Tensor:
     data, weight, bias, stride, padding = call
     if name == NATIVE:
         return func(data, weight, bias, stride, padding)
-    found = _ROUTES[func][name](data, weight, stride, padding)
+    found = ROUTES[func][name](data, weight, stride, padding)
     if bias is not None:
         found = found + bias[:, None, None].to(found.dtype)
     n, channels, height, width = found.shape
@@ -198,7 +138,7 @@ def _fastest(func: Any, call: Call) -> str | None:
         return None
     data, weight, bias, stride, padding = call
     whole = data.shape[2:] == (1, 1) and padding == 0
-    names = [NATIVE, *(name for name in _ROUTES[func] if name != "product" or whole)]
+    names = [NATIVE, *(name for name in ROUTES[func] if name != "product" or whole)]
     x, w, b = _stand_in(data), _stand_in(weight), None if bias is None else _stand_in(bias)
     inputs = [x, w] if b is None else [x, w, b]
     times: dict[str, list[float]] = {name: [] for name in names}

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from manypaths.evaluation.execution import uncached_autocast
 from manypaths.evaluation.shadow import shadow_copy
+from manypaths.evaluation.two_at_once import both
 from manypaths.games.base import Game
 from manypaths.games.capabilities import partial_gradients
 from manypaths.randomness import generator_for
-from manypaths.vectors import Gradients, Point, add_, present, squared_norm
-
-Evaluation = Callable[[], Gradients]
+from manypaths.vectors import Gradients, Point, add_, squared_norm
 
 WORTH = 60_000_000
 """Multiplications in the convolutions of one forward pass below which concurrency does not pay: smaller networks wait
@@ -32,7 +27,6 @@ class SideBySide:
 
     On a CPU with k threads each evaluation is a Python thread with k / 2 of them: layers of moderate size do not fill
     two threads, and autograd releases the interpreter's lock. On a GPU each evaluation is a stream.
-
     Games with little to convolve are left alone on a CPU (``WORTH``).
 
     It takes a second set of modules, a shadow copy. A shadow copy is trusted when it has been seen, on the first sample
@@ -73,8 +67,10 @@ class SideBySide:
             with game.at(point, list(buffers), borrow=True):
                 return now, partial_gradients(game, sample, there)
         with game.repeating(sample):
-            return self._both(
-                partial(game.evaluation, sample, names, moves_buffers), partial(shadow.evaluation, sample, there, True)
+            return both(
+                partial(game.evaluation, sample, names, moves_buffers),
+                partial(shadow.evaluation, sample, there, True),
+                game.device,
             )
 
     def each(
@@ -90,9 +86,10 @@ class SideBySide:
                 continue
             second, last = next(rest)
             with game.repeating(first):
-                found = self._both(
+                found = both(
                     partial(game.evaluation, second, names, moves_buffers and last),
                     partial(shadow.evaluation, first, names, True),
+                    game.device,
                 )
             yield first, found[1]
             yield second, found[0]
@@ -132,16 +129,6 @@ class SideBySide:
                 return False
         return all(torch.equal(b, saved) for b, saved in zip(game.buffers(), buffers, strict=True))
 
-    def _both(self, first: Evaluation, second: Evaluation) -> tuple[Gradients, Gradients]:
-        device = self.game.device
-        if device.type == "cuda":
-            return _on_two_streams(first, second, device)
-        pool = _two_threads(torch.get_num_threads())
-        autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-        jobs = [pool.submit(_like_the_caller, job, *autocast) for job in (first, second)]
-        wait(jobs)  # both, also when one fails: the context around them is shared
-        return jobs[0].result(), jobs[1].result()
-
 
 def marked(chunks: Iterable[Any]) -> Iterator[tuple[Any, bool]]:
     """Each chunk, and whether it is the last, which alone may move buffers.
@@ -180,43 +167,3 @@ def _convolved(game: Game, sample: Any) -> int:
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like.device, like.dtype)
-
-
-def _like_the_caller(job: Evaluation, autocast: bool, dtype: torch.dtype) -> Gradients:
-    """Autocast is a property of a thread."""
-    with uncached_autocast("cpu", dtype) if autocast else contextlib.nullcontext():
-        return job()
-
-
-def _on_two_streams(first: Evaluation, second: Evaluation, device: torch.device) -> tuple[Gradients, Gradients]:
-    main, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
-    side.wait_stream(main)
-    with torch.cuda.stream(side):
-        there = second()
-    now = first()
-    main.wait_stream(side)
-    for name in there:
-        for tensor in [*present(there[name]), there.losses[name]]:
-            tensor.record_stream(main)  # else its memory could be given away while the main stream still reads it
-    return now, there
-
-
-def _share(threads: int) -> None:
-    """Give this Python thread its share of the intra-op threads, for good."""
-    torch.get_num_threads()  # a thread's first use of torch takes over the number that was set last: let it be over
-    torch.set_num_threads(threads)
-
-
-_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-
-
-def _two_threads(threads: int) -> ThreadPoolExecutor:
-    """Two Python threads that share torch's intra-op threads; a pool per process, for no thread survives a fork."""
-    key = (os.getpid(), threads)
-    if key not in _POOLS:
-        meet = Barrier(2)
-        pool = ThreadPoolExecutor(2, "lane", initializer=_share, initargs=(threads // 2,))
-        wait([pool.submit(meet.wait) for _ in range(2)])  # both threads exist
-        torch.set_num_threads(threads)  # torch hands the number that was set last to threads that come later
-        _POOLS[key] = pool
-    return _POOLS[key]

@@ -17,6 +17,11 @@ from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory
 from manypaths.run.tracking import scalars
 
+FOREVER = 10**9
+"""Steps of a run that ends with its budget of gradient evaluations."""
+SCORE = "score/last/"
+"""What the columns of the last iterate's scores begin with."""
+
 
 def run_cell(
     recipe: Recipe, labels: Mapping[str, Any], *, evaluations: float | None = None, seconds: float = 0.0
@@ -41,6 +46,17 @@ def require_net(data: DataSet, name: str | None = None) -> None:
     """
     data.load()
     feature_net(name or default_net(data))
+
+
+def last_score(columns: Mapping[str, Any]) -> list[float]:
+    """The score of the last iterate of a run with one metric, row by row; not a number where there is none."""
+    name = next((name for name in columns if name.startswith(SCORE)), "")
+    return columns.get(name, [float("nan")] * len(columns["step"]))
+
+
+def metric_name(column: str) -> str:
+    """A score's metric without its feature net, the same on every data set."""
+    return column.removeprefix(SCORE).partition(" (")[0]
 
 
 def placed(recipe: Recipe) -> Recipe:

@@ -21,6 +21,9 @@ from manypaths.penalties.conditioned import Conditioned
 from manypaths.sources.gan_sample import GanSample
 from manypaths.vectors import Gradients, scale_
 
+PLAYERS = ("critic", "generator")
+"""In the order in which they move when they take turns."""
+
 
 class Adversarial(Game):
     """L_critic = objective.critic(s(x), s(G(z))) + sum of penalties,  L_generator = objective.generator(s(G(z))).

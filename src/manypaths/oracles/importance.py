@@ -13,6 +13,7 @@ from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.oracles.base import Oracle
+from manypaths.oracles.partition import Partition
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.wrapper import Wrapper
@@ -81,7 +82,7 @@ class Importance(Wrapper):
             raise InvalidValue("source.order is 'shuffled', which importance sampling replaces: expected 'independent'")
         self._p = p / p.sum()
         self._resolved = "samples" if self.batch == 1 else "batches"
-        self._parts: list[Tensor] | None = None
+        self._partition = Partition(self.source, self.batch)
 
     def bind(self, game: Game) -> str | None:
         note = super().bind(game)
@@ -115,16 +116,14 @@ class Importance(Wrapper):
         return estimate
 
     def _weighted(self, i: int) -> Weighted:
-        return Weighted(self._summand(i), 1.0 / (len(self._p) * float(self._p[i])))
+        return Weighted(self._component(i), 1.0 / (len(self._p) * float(self._p[i])))
 
-    def _summand(self, i: int) -> Sample:
+    def _component(self, i: int) -> Sample:
         if isinstance(self.oracle, SVRG) and self.oracle._resolved == "batches":
-            return self.oracle.take(i)
+            return self.oracle.partition.take(i)
         if self._resolved == "samples":
             return self.source.take(torch.tensor([i]))
-        if self._parts is None:
-            self._parts = self.source.partition(self.batch)
-        return self.source.take(self._parts[i])
+        return self._partition.take(i)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "coins": self._coins.get_state()}

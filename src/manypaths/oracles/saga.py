@@ -14,6 +14,7 @@ from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
 from manypaths.oracles.base import Components, Oracle, resolve_components
 from manypaths.oracles.full_batch import describe_components
+from manypaths.oracles.partition import Partition
 from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Index, Source
@@ -66,7 +67,7 @@ class SAGA(Oracle):
                 f"batch is {self.batch}: expected at most the {self._samples} component functions of the source"
             )
         self._resolved: str | None = None
-        self._parts: list[Tensor] | None = None
+        self.partition = Partition(self.source, self.batch)
         self._table: _Memory | None = None
         self._visited: dict[str, list[Visit]] = {}
         self._coins = generator_for(self.seed, "saga")
@@ -134,7 +135,8 @@ class SAGA(Oracle):
         if self.on_jump == "refresh":
             if self._table is not None:
                 self.source.redraw()
-            self._parts, self._visited = None, {}
+            self.partition.forget()
+            self._visited = {}
             self._fill(game)
 
     def state_dict(self) -> dict[str, Any]:
@@ -149,7 +151,8 @@ class SAGA(Oracle):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._coins.set_state(state["coins"])
-        self._visited, self._parts = dict(state["visited"]), None
+        self._visited = dict(state["visited"])
+        self.partition.forget()
         if state["table"] is None:
             self._table = None
             return
@@ -180,9 +183,7 @@ class SAGA(Oracle):
     def _take(self, number: int) -> Sample:
         if self._resolved == "samples":
             return self.source.take(torch.tensor([number]))
-        if self._parts is None:
-            self._parts = self.source.partition(self.batch)
-        return self.source.take(self._parts[number])
+        return self.partition.take(number)
 
 
 class _Memory(GradientTable):

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked, combine, difference_gradients, partial_gradients
 from manypaths.oracles.base import Components, Oracle, resolve_components
 from manypaths.oracles.full_batch import component_batches, describe_components, full_gradient
+from manypaths.oracles.partition import Partition
 from manypaths.oracles.snapshot import Snapshot, StoredGradients
 from manypaths.oracles.snapshot_schedule import ScheduleName, SnapshotSchedule
 from manypaths.oracles.table import Storage
@@ -103,18 +103,16 @@ class SVRG(Oracle):
             )
         self._resolved: str | None = None
         self._stored_gradients: StoredGradients | None = None
-        self._taken: WeakValueDictionary[int, Any] = WeakValueDictionary()
-        """Mini-batches that someone still holds, by their number in the partition, which is that of their row."""
-        self._parts: list[Tensor] | None = None
+        self.partition = Partition(self.source, self.batch)
         self.watch = VarianceWatch(self.check_every, self.probes)
         self._toss((self.seed,))
 
     def _toss(self, seeds: Sequence[int]) -> None:
         """Coins for each of the seeds: one, or those of a population's members."""
-        parts = self.n_batches
-        self._coins = Coins(seeds, "svrg", draw=lambda n, g: torch.randint(parts, (n,), generator=g))
+        number = self.n_batches
+        self._coins = Coins(seeds, "svrg", draw=lambda n, g: torch.randint(number, (n,), generator=g))
         coins = Coins(seeds, SNAPSHOT_COINS)
-        every = self.every or (math.inf if self.schedule == "adaptive" else parts)
+        every = self.every or (math.inf if self.schedule == "adaptive" else number)
         self.timer = SnapshotSchedule(self.schedule, every, coins, members=len(seeds))
 
     @property
@@ -125,7 +123,7 @@ class SVRG(Oracle):
     @property
     def n_batches(self) -> int:
         """Mini-batches in one pass over the finite sum."""
-        return max(1, (self.source.size or 0) // self.batch)
+        return len(self.partition)
 
     @property
     def age(self) -> int:
@@ -169,27 +167,14 @@ class SVRG(Oracle):
         if self._resolved == "samples":
             return self.source.sample(self.batch)
         which = self._coins.next()
-        return (
-            self.source.take(self.source.pick(self.parts(), which)) if self.store == "none" else self.take(int(which))
-        )
-
-    def take(self, number: int) -> Sample:
-        """One mini-batch of the partition; one that someone still holds is the same object."""
-        sample = self._taken.get(number)
-        if sample is None:
-            sample = self._taken[number] = self.source.take(self.parts()[number])
-        return sample
+        if self.store != "none":
+            return self.partition.take(int(which))
+        return self.source.take(self.source.pick(self.partition.parts(), which))
 
     def outcomes(self) -> Iterator[tuple[float, Any]]:
         if self.store == "none":
             return super().outcomes()
-        return ((1.0 / self.n_batches, self.take(number)) for number in range(self.n_batches))
-
-    def parts(self) -> list[Tensor]:
-        """The fixed partition into mini-batches, as index sets."""
-        if self._parts is None:
-            self._parts = self.source.partition(self.batch)
-        return self._parts
+        return ((1.0 / self.n_batches, self.partition.take(number)) for number in range(self.n_batches))
 
     def __call__(
         self, game: Game, sample: Any, players: Iterable[str] | None = None, *, moves_buffers: bool = False
@@ -233,14 +218,14 @@ class SVRG(Oracle):
     def _row(self, sample: Any) -> int | None:
         """Where F_B(w_S) is stored, if it is."""
         rows = 0 if self._stored_gradients is None else self._stored_gradients.size
-        return next((number for number, taken in self._taken.items() if taken is sample and number < rows), None)
+        return self.partition.number(sample, rows)
 
     def _stored(self) -> StoredGradients:
         """The stored component gradients of the snapshot's full pass; evaluated again after a checkpoint."""
         assert self._stored_gradients is not None
         assert self.snapshot is not None
         if self._stored_gradients.of is not self.snapshot:
-            self._stored_gradients.again((self.source.take(part) for part in self.parts()), self.snapshot)
+            self._stored_gradients.again((self.source.take(part) for part in self.partition.parts()), self.snapshot)
         return self._stored_gradients
 
     def _centred(self, difference: Gradients, players: tuple[str, ...]) -> Gradients:
@@ -266,7 +251,7 @@ class SVRG(Oracle):
             here, source = game.subset(members), source.subset(members)
         if self.snapshot is not None:
             source.redraw()
-        self._forget_parts()
+        self.partition.forget()
         chunks = component_batches(source, self._resolved or "samples", self.batch, self.chunk or self.batch)
         keep = None if self._stored_gradients is None else self._stored_gradients.keep()
         mean, samples = full_gradient(here, chunks, equal=self._resolved == "batches", keep=keep)
@@ -280,11 +265,6 @@ class SVRG(Oracle):
             self._stored_gradients.of = self.snapshot
         self.timer.restart(members)
         self.watch.restart(game.players, self.draws)
-
-    def _forget_parts(self) -> None:
-        """The source's partition may be another one from now on."""
-        self._parts = None
-        self._taken.clear()
 
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
         if self.on_jump == "refresh":
@@ -313,4 +293,4 @@ class SVRG(Oracle):
         self.timer.load_state_dict(state["schedule"])
         self._coins.load_state_dict(state["coins"])
         self.watch.load_state_dict(state)
-        self._forget_parts()
+        self.partition.forget()

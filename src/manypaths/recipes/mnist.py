@@ -15,7 +15,7 @@ from typing import Any
 from torch.optim import SGD, Adam
 
 from manypaths.data.mnist import Mnist
-from manypaths.games.adversarial import Adversarial
+from manypaths.games.adversarial import PLAYERS, Adversarial
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.objectives.non_saturating_probabilities import NonSaturatingProbabilities
@@ -33,7 +33,6 @@ from manypaths.run.recipe import Recipe
 from manypaths.sources.paired import PairedSource
 from manypaths.specs import Spec
 
-PLAYERS = ("critic", "generator")
 EXTRA: Spec[Rule] = Spec(Extragradient, at="opponent")
 
 

@@ -6,18 +6,11 @@ import numpy as np
 
 from manypaths.experiments import markdown
 from manypaths.experiments.tables import Table
+from manypaths.studies.many_paths import TITLES, end
 
-TITLES = {"ns-gan": "NS-GAN", "gan-gp": "GAN-GP", "dragan-ns": "DRAGAN-NS", "wgan-gp": "WGAN-GP"}
 REACHED = 0.05
 """The Frechet distance, over the data's total variance, at which a model has arrived. A point mass is at 1."""
 OTHERS = (0.02, REACHED, 0.1, 0.2, 0.3)
-LAST = 0.9
-"""A run's end is the mean over its marks after this share of its steps: it must arrive and stay."""
-
-
-def end(run: Table) -> float:
-    """Where a run ends."""
-    return float(run["frechet"][run["step"] > LAST * run["step"].max()].mean())
 
 
 def run_trains(run: Table, reached: float = REACHED) -> bool:

@@ -35,6 +35,7 @@ from manypaths.randomness import seed_for
 from manypaths.rules.alternating import Alternating
 from manypaths.sources.gan_sample import GanSample
 from manypaths.studies.low_dimensional_manifold.data import Course, Manifold
+from manypaths.studies.many_paths import BETA2
 from manypaths.training import Training
 
 GAMES: dict[str, tuple[Objective, InputGradientPenalty | None]] = {
@@ -43,7 +44,6 @@ GAMES: dict[str, tuple[Objective, InputGradientPenalty | None]] = {
     "dragan-ns": (NonSaturating(), Dragan(std=1.0)),  # the data's own deviation: their total variance is d
     "wgan-gp": (Wasserstein(), GradientPenalty()),
 }
-BETA2 = 0.999
 ARMS = ("off-off", "off-on", "on-off", "on-on")
 """The penalty before and after the switch."""
 JACOBIAN_BATCH = 256

@@ -17,13 +17,12 @@ from manypaths.experiments.tables import Table
 from manypaths.studies.low_dimensional_manifold.figures import draw_dynamics, draw_robustness, draw_spectrum
 from manypaths.studies.low_dimensional_manifold.results import (
     REACHED,
-    TITLES,
     course_rises,
-    end,
     setting_trains,
     thresholds,
 )
 from manypaths.studies.low_dimensional_manifold.runs import ARMS, GAMES, JACOBIAN_BATCH
+from manypaths.studies.many_paths import TITLES, end
 
 CELLS = "manypaths.studies.low_dimensional_manifold.runs"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from manypaths.experiments.figures import COLOURS, canvas
 from manypaths.experiments.tables import Table
-from manypaths.studies.low_dimensional_manifold.results import TITLES
+from manypaths.studies.many_paths import TITLES
 from manypaths.studies.pictures.results import MEAN, REAL, TRAINS, score_of, trains
 from manypaths.studies.pictures.runs import HIGHEST, LOWEST
 

@@ -15,7 +15,7 @@ from manypaths.experiments.estimates import Estimate
 from manypaths.experiments.statistics import NotTested, Proportion, trials
 from manypaths.experiments.store import Store
 from manypaths.experiments.tables import Table
-from manypaths.studies.low_dimensional_manifold.results import TITLES, end
+from manypaths.studies.many_paths import TITLES, end
 
 REAL, MEAN = "real data", "mean image"
 """What a game could have generated: training images, or nothing but their mean."""

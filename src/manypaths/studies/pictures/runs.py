@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from manypaths.experiments.cells import versioned
-from manypaths.experiments.runs import placed, train
+from manypaths.experiments.runs import SCORE, metric_name, placed, train
 from manypaths.experiments.stand_ins import or_stand_in
+from manypaths.games.adversarial import PLAYERS
 from manypaths.metrics.base import SampleMetric
 from manypaths.randomness import generator_for
 from manypaths.recipes import RECIPES
@@ -19,6 +20,7 @@ from manypaths.registry import name_of
 from manypaths.run.recipe import Recipe
 from manypaths.run.scoring import Scorer
 from manypaths.specs import Spec
+from manypaths.studies.many_paths import BETA2
 from manypaths.studies.pictures.results import MEAN, REAL
 
 GAMES = {"ns-gan": "ns", "gan-gp": "gan-gp", "dragan-ns": "dragan-ns", "wgan-gp": "wgan-gp"}
@@ -26,9 +28,6 @@ GAMES = {"ns-gan": "ns", "gan-gp": "gan-gp", "dragan-ns": "dragan-ns", "wgan-gp"
 LOWEST, HIGHEST = 1e-4, 1e-3
 """Learning rates, of both players; the paper's lie between 1e-4 and 5e-4 or so."""
 BETA1, CRITIC_STEPS = (0.0, 0.5, 0.9), (1, 5)
-BETA2 = 0.999
-PLAYERS = ("critic", "generator")
-LAST = "score/last/"
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """
     chosen = placed(_recipe(settings, directory))
     columns = train({"recipe": chosen.to_plain()}, directory)
-    scores = {_short(name): values[-1] for name, values in columns.items() if name.startswith(LAST)}
+    scores = {metric_name(name): values[-1] for name, values in columns.items() if name.startswith(SCORE)}
     return {"data": name_of(chosen.data.target), "state": columns["state"], **scores}
 
 
@@ -130,7 +129,7 @@ def anchors(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     mean = real.to(torch.float32).mean(0).round().to(torch.uint8)
     scorer, rows = Scorer(chosen, samples=chosen.evaluate_samples), []
     for name, images in ((REAL, real), (MEAN, mean.expand_as(real))):
-        scores = {_short(score.metric): score.value for score in scorer.scores(images)}
+        scores = {metric_name(score.metric): score.value for score in scorer.scores(images)}
         rows += [{"setting": at, "critic_steps": k, "game": name, **scores} for at, k in settings["settings"]]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
@@ -138,8 +137,3 @@ def anchors(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
 def _recipe(settings: Mapping[str, Any], directory: Path) -> Recipe:
     chosen = Recipe.from_plain(settings["recipe"])
     return or_stand_in(chosen, directory, valid=0.25, test=0.25) if settings["stand_in"] else chosen
-
-
-def _short(name: str) -> str:
-    """A score's name without the net's, the same on every data set."""
-    return name.removeprefix(LAST).partition(" (")[0]

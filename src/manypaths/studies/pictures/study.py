@@ -21,7 +21,7 @@ from manypaths.metrics.ms_ssim import MsSsim
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.metrics.wasserstein_critic import WassersteinCritic
 from manypaths.specs import Spec
-from manypaths.studies.low_dimensional_manifold.results import TITLES
+from manypaths.studies.many_paths import TITLES
 from manypaths.studies.pictures import results
 from manypaths.studies.pictures.figures import draw_settings, draw_spread
 from manypaths.studies.pictures.runs import GAMES, Setting, Size, recipe, settings

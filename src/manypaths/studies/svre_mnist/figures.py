@@ -10,7 +10,7 @@ import numpy as np
 from manypaths.experiments.figures import COLOURS, canvas
 from manypaths.experiments.statistics import bootstrap_interval
 from manypaths.experiments.tables import Table
-from manypaths.recipes.mnist import PLAYERS
+from manypaths.games.adversarial import PLAYERS
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.runs import EVERY, FACTORIAL
 

@@ -16,6 +16,7 @@ from manypaths.data.mnist import Mnist
 from manypaths.data.mnist_14 import Mnist14
 from manypaths.experiments.cells import Cell, versioned
 from manypaths.experiments.runs import placed, require_net, train
+from manypaths.games.adversarial import PLAYERS
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.vradam import VRAd
@@ -184,7 +185,7 @@ class Setup:
             source=Spec(PairedSource, latent=self.latent, redraw="never", pixels="unit"),
             oracle=ORACLES[arm.oracle].with_("batch", batch),
             rule=arm.rule,
-            optimizers=dict.fromkeys(mnist.PLAYERS, OPTIMIZERS[arm.base]),
+            optimizers=dict.fromkeys(PLAYERS, OPTIMIZERS[arm.base]),
             averages=arm.averages,
         )
         return self.measured(chosen, steps=steps, every=every, seed=seed, draws=2 if arm.oracle == "full" else 8)
@@ -256,7 +257,7 @@ def cell(recipe: Recipe, labels: Mapping[str, Any], *, batch: int, cost: float, 
         f"{__name__}:play",
         {"recipe": recipe.to_plain(), "batch": batch},
         labels={**labels, "seed": recipe.seed, "net": recipe.net},
-        evaluations=float(len(mnist.PLAYERS) * batch * cost),
+        evaluations=float(len(PLAYERS) * batch * cost),
         seconds=seconds,
     )
 
@@ -271,7 +272,7 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     recipe = placed(Recipe.from_plain(settings["recipe"]))
     columns = train({"recipe": recipe.to_plain()}, directory)
     found = {_short(name): values for name, values in columns.items() if name.startswith(("score/", "noise/"))}
-    gradients = settings["batch"] * len(mnist.PLAYERS)
+    gradients = settings["batch"] * len(PLAYERS)
     nothing = [float("nan")] * len(columns["step"])
     cost = [evaluations / gradients for evaluations in columns.get("evaluations", nothing)]
     seconds = columns.get("seconds", nothing)

@@ -13,7 +13,7 @@ from manypaths.experiments.cells import Cell
 from manypaths.experiments.claims import Claim, above, below, within
 from manypaths.experiments.statistics import Bootstrap
 from manypaths.experiments.tables import Table
-from manypaths.recipes.mnist import PLAYERS
+from manypaths.games.adversarial import PLAYERS
 from manypaths.studies.svre_mnist import results
 from manypaths.studies.svre_mnist.figures import draw_equal_cost, draw_factorial, draw_noise, draw_scores
 from manypaths.studies.svre_mnist.runs import EVERY, JOINTLY, PUBLISHED, cell

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from manypaths.experiments.cells import versioned
-from manypaths.experiments.runs import placed, train
+from manypaths.experiments.runs import FOREVER, last_score, placed, train
 from manypaths.experiments.stand_ins import or_stand_in
+from manypaths.games.adversarial import PLAYERS
 from manypaths.metrics.base import SampleMetric
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.randomness import generator_for
@@ -22,7 +23,6 @@ from manypaths.rules.lookahead import Lookahead
 from manypaths.run.recipe import Recipe
 from manypaths.specs import Spec
 
-PLAYERS = ("critic", "generator")
 NETS = {"shallow": "", "deep": "deep-"}
 """Kind of networks -> what the recipes' names have before the method's."""
 FACTORS = (1 / 8, 8.0)
@@ -32,8 +32,6 @@ RATIOS = (1.0, 16.0)
 FAR = 2.0
 """c of two-step-size extragradient."""
 SIDE = 32
-FOREVER = 10**9
-"""Steps of a run that ends with its budget."""
 
 
 def _same(recipe: Recipe) -> Recipe:
@@ -215,11 +213,10 @@ def _step(chosen: Recipe) -> int:
 def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The scored marks, and the end of a run that came to none."""
     nothing = [math.nan] * len(columns["step"])
-    score = columns.get(next((name for name in columns if name.startswith("score/last/")), ""), nothing)
     spent = columns.get("evaluations", nothing)
     rows = [
         {"step": step, "evaluations": cost, "score": value, "state": columns["state"]}
-        for step, cost, value in zip(columns["step"], spent, score, strict=True)
+        for step, cost, value in zip(columns["step"], spent, last_score(columns), strict=True)
     ]
     return [row for row in rows if math.isfinite(row["score"])] or rows[-1:]
 

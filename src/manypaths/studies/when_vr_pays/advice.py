@@ -9,6 +9,7 @@ import numpy as np
 
 from manypaths.experiments.statistics import Estimate, bootstrap_interval
 from manypaths.experiments.tables import Table
+from manypaths.games.adversarial import PLAYERS
 from manypaths.studies.when_vr_pays.results import (
     best_price,
     crossing,
@@ -19,7 +20,7 @@ from manypaths.studies.when_vr_pays.results import (
     per_seed,
     price,
 )
-from manypaths.studies.when_vr_pays.runs import ARMS, PLAYERS, RACES, SETTINGS
+from manypaths.studies.when_vr_pays.runs import ARMS, RACES, SETTINGS
 
 LATE = "late"
 

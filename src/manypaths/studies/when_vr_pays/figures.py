@@ -8,8 +8,9 @@ import numpy as np
 
 from manypaths.experiments.figures import COLOURS, canvas
 from manypaths.experiments.tables import Table
+from manypaths.games.adversarial import PLAYERS
 from manypaths.studies.when_vr_pays.results import TINY, curve
-from manypaths.studies.when_vr_pays.runs import ARMS, BASE, FACTORS, PLAYERS, RACES, WHOLE, Setting, raced_arms
+from manypaths.studies.when_vr_pays.runs import ARMS, BASE, FACTORS, RACES, WHOLE, Setting, raced_arms
 
 LEAST = 1e-5
 """The smallest ratio shown."""

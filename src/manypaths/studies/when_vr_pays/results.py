@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from manypaths.experiments.tables import Table
-from manypaths.studies.when_vr_pays.runs import PLAYERS, WHOLE
+from manypaths.games.adversarial import PLAYERS
+from manypaths.studies.when_vr_pays.runs import WHOLE
 
 TINY, HUGE = 1e-12, 1e12
 """Between these a ratio is believed: at the snapshot it is 0, and infinite beside mini-batches without noise."""

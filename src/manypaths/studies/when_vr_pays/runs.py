@@ -14,9 +14,9 @@ from torch.optim import SGD, Adam
 
 from manypaths.data.base import DataSet
 from manypaths.experiments.cells import versioned
-from manypaths.experiments.runs import placed, train
+from manypaths.experiments.runs import FOREVER, last_score, placed, train
 from manypaths.files import write_atomically
-from manypaths.games.adversarial import Adversarial
+from manypaths.games.adversarial import PLAYERS, Adversarial
 from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
@@ -35,13 +35,10 @@ from manypaths.sources.paired import PairedSource
 from manypaths.sources.pixels import Pixels
 from manypaths.specs import Spec
 
-PLAYERS = ("critic", "generator")
 WHOLE = "all"
 """The layer that stands for all layers of a player."""
 FAR = 2.0
 """c of two-step-size extragradient."""
-FOREVER = 10**9
-"""Steps of a run that ends with its budget."""
 SCORES = 6
 """How often a run is scored on its way."""
 
@@ -300,10 +297,9 @@ def race(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """Train one arm to the end of the budget; rows of its score and of the variance ratios on the way."""
     columns = train({"recipe": placed(Recipe.from_plain(settings["recipe"])).to_plain()}, directory)
     nothing = [math.nan] * len(columns["step"])
-    score = next((name for name in columns if name.startswith("score/last/")), "")
     return {
         **{name: columns.get(name, nothing) for name in ("step", "evaluations")},
-        "score": columns.get(score, nothing),
+        "score": last_score(columns),
         **{f"ratio_{player}": columns.get(f"noise/{player}/ratio", nothing) for player in PLAYERS},
         "state": columns["state"],
     }

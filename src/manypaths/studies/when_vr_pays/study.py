@@ -13,6 +13,7 @@ from manypaths.experiments.cells import Cell
 from manypaths.experiments.claims import Claim, above, below
 from manypaths.experiments.runs import require_net
 from manypaths.experiments.statistics import Bootstrap
+from manypaths.games.adversarial import PLAYERS
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.transport import SlicedWasserstein
 from manypaths.specs import Spec
@@ -24,7 +25,6 @@ from manypaths.studies.when_vr_pays.runs import (
     BASE,
     OTHERS,
     PLAIN,
-    PLAYERS,
     RACES,
     SETTINGS,
     Setting,

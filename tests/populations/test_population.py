@@ -121,7 +121,7 @@ def test_a_member_moves_as_it_would_alone(rule, oracle) -> None:
             assert (stacked - flat(average.point())).abs().max() < 1e-10
         for player, count in training.oracle.evaluations.items():
             counts = torch.as_tensor(together.oracle.evaluations[player]).expand(MEMBERS)
-            assert int(counts[i]) == count, "the bill of a member is that of the run alone"
+            assert int(counts[i]) == count, "the cost of a member is that of the run alone"
 
 
 def test_batchnorm_and_partitions() -> None:

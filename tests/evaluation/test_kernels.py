@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manypaths.evaluation import kernels
+from manypaths.evaluation import convolution_routes, kernels
 from manypaths.evaluation.execution import Execution
 from manypaths.evaluation.kernels import TunedConvolutions
 from manypaths.games.adversarial import Adversarial
@@ -37,7 +37,7 @@ ROUTES = ["columns", "folded", "rows", "rows, pointwise"]
 
 def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def choose(func: Any, *rest: Any) -> str:
-        return name if name in kernels._ROUTES[func] else "native"
+        return name if name in convolution_routes.ROUTES[func] else "native"
 
     monkeypatch.setattr(kernels, "_fastest", choose)
 
@@ -234,7 +234,7 @@ def test_a_route_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(call)
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setitem(kernels._ROUTES, torch.conv2d, {"broken": broken})
+    monkeypatch.setitem(convolution_routes.ROUTES, torch.conv2d, {"broken": broken})
     mode = TunedConvolutions()
     with mode:
         for _ in range(2):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from manypaths.evaluation import side_by_side
+from manypaths.evaluation import side_by_side, two_at_once
 from manypaths.evaluation.execution import Execution
 from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.adversarial import Adversarial
@@ -177,7 +177,7 @@ def test_an_error_in_a_lane_is_raised() -> None:
 
 def test_a_lane_keeps_its_share_of_the_threads() -> None:
     """Also after operations that run in parallel, and the caller keeps all of them."""
-    pool = side_by_side._two_threads(2)
+    pool = two_at_once._two_threads(2)
 
     def inside() -> int:
         torch.ones(1_000_000).add_(1.0)
