@@ -1,0 +1,3 @@
+from manypaths.cli import main
+
+main()
