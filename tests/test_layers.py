@@ -51,6 +51,7 @@ LAYERS = {
     "studies": [*PIECES, *PLAYED, "metrics", "run", "recipes", "testing", "experiments"],
     "report": ["errors", "files", "run.record"],
     "cli": [*GROUND, "recipes", "run", "studies", "experiments", "report", "testing"],
+    "__main__": ["cli"],
     "analytic": ["_exports"],
     "__init__": ["_exports"],
 }

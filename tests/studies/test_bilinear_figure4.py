@@ -16,14 +16,14 @@ from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.sources import IndexSource
-from manypaths.studies.bilinear_figure4 import study
+from manypaths.studies.bilinear_figure4 import curves, runs, study
 
 
 def test_a_repetition_is_a_run_of_its_own(monkeypatch) -> None:
     settings = {"method": "SVRE p=1/2", "game": 3, "repetitions": 3, "budget": 4, "every": 2}
-    table = Table(study.played(settings, Path("unused")))
-    monkeypatch.setattr(study.Method, "plain_svre", False)
-    long_way = Table(study.played(settings, Path("unused")))
+    table = Table(runs.played(settings, Path("unused")))
+    monkeypatch.setattr(runs.Method, "plain_svre", False)
+    long_way = Table(runs.played(settings, Path("unused")))
     for name in table.names:
         assert table[name] == pytest.approx(long_way[name], rel=1e-11)
     game = Coordinatewise(100, seed=3)
@@ -43,11 +43,11 @@ def published(*, factor: float = 1.0) -> Table:
     """A table whose curves scatter around the published ones."""
     rng = np.random.default_rng(0)
     rows = []
-    for name in study.METHODS:
-        reads = {c.read: c.published for c in study.CURVES.values() if c.method == name}
+    for name in runs.METHODS:
+        reads = {c.read: c.published for c in curves.CURVES.values() if c.method == name}
         for run in range(500):
             place = {"method": name, "game": run // 50, "run": run, "group": run // 5}
-            for k, mark in enumerate(study.MARKS):
+            for k, mark in enumerate(curves.MARKS):
                 values = {read: means[k] * factor * rng.lognormal(0.0, 0.3) for read, means in reads.items()}
                 rows.append({**place, "plotted": mark, "last": 1.0, "average": 1.0, **values})
     return Table({key: [row[key] for row in rows] for key in rows[0]})

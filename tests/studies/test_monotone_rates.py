@@ -16,8 +16,8 @@ from manypaths.experiments.engine import run_study
 from manypaths.experiments.executor import InProcess
 from manypaths.experiments.tables import Table
 from manypaths.sources import IndexSource
+from manypaths.studies.monotone_rates import results, study
 from manypaths.studies.monotone_rates import runs as monotone_runs
-from manypaths.studies.monotone_rates import study
 
 SETTINGS = {"family": "mixed", "n": 6, "conditioning": 4, "method": "svre", "noise": 1.0, "game": 2, "seeds": 3}
 
@@ -76,9 +76,9 @@ def test_noise_keeps_plain_sampling_away() -> None:
 @pytest.mark.parametrize(("a", "b", "c", "size"), [(20.0, 3.0, 0.5, 0), (0.0, 9.0, 1.9, 0), (7.0, 2.0, 1.3, 0.5)])
 def test_the_fit(a, b, c, size) -> None:
     n, x = (values.ravel() for values in np.meshgrid([10.0, 40.0, 160.0], [4.0, 25.0, 300.0]))
-    found = study.fit(n, x, a * n + b * n**size * x**c, size)
+    found = results.fit(n, x, a * n + b * n**size * x**c, size)
     assert found == pytest.approx((a, b, c), rel=1e-2, abs=1e-6)
-    assert np.isnan(study.fit(n, x, np.full(9, np.inf), size)).all()
+    assert np.isnan(results.fit(n, x, np.full(9, np.inf), size)).all()
 
 
 def cost_as_claimed(settings) -> float:
@@ -143,4 +143,4 @@ def test_scales() -> None:
     assert sum(cell.seconds for cell in study.cells("laptop")) < 2 * 15 * 60
     theory = [cell.settings for cell in study.cells("laptop") if cell.settings["step_size"] == "theory"]
     arms = {(settings["method"], settings["family"]) for settings in theory}
-    assert arms == {(method, family) for method in study.COMPARED for family in monotone_runs.FAMILIES}
+    assert arms == {(method, family) for method in results.COMPARED for family in monotone_runs.FAMILIES}

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
-
-import numpy as np
 
 from manypaths.experiments.base import Study
 from manypaths.experiments.cells import Cell
 from manypaths.experiments.claims import Claim, above, below
-from manypaths.experiments.figures import COLOURS, canvas
 from manypaths.experiments.statistics import Bootstrap, Exact
-from manypaths.experiments.tables import Table
+from manypaths.studies.monotone_rates.figures import draw_cost, draw_map
+from manypaths.studies.monotone_rates.results import (
+    COMPARED,
+    best_at_an_end,
+    configurations,
+    exponent,
+    log_ratio,
+    share_reached,
+    share_solved,
+    slope,
+    slope_per_component,
+)
 from manypaths.studies.monotone_rates.runs import FAMILIES, METHODS, MU, TARGET, grid, problem_of
 
 CELLS = "manypaths.studies.monotone_rates.runs"
-COMPARED: tuple[str, ...] = ("svrg", "accelerated", "svre", "batch")
 SIZES: dict[str, tuple[int, ...]] = {"smoke": (5, 20), "laptop": (10, 40, 160), "paper": (10, 40, 160, 640)}
 CONDITIONING: dict[str, dict[str, tuple[int, ...]]] = {
     "smoke": {"potential": (3, 9), "mixed": (3, 9), "rotation": (3, 9)},
@@ -161,7 +168,7 @@ def _grows(scale: str, name: str, family: str) -> Claim:
         f"{method.title}, {family}: c is not above {method.exponent:g} by more than {MARGIN:g} in cost = {model}",
         below(method.exponent + MARGIN),
         per_seed=configurations,
-        summary=slope_per_summand if batch else exponent(method.size),
+        summary=slope_per_component if batch else exponent(method.size),
         where={"method": name, "family": family, "step_size": "tuned"},
     )
 
@@ -180,128 +187,3 @@ def _cheaper(scale: str, one: str, other: str, family: str, *, hard: bool, large
 
 
 # ---- statistics --------------------------------------------------------------------------------------------------
-
-
-def configurations(rows: Table) -> np.ndarray:
-    """One game's n, x and log cost in every configuration, (configurations, 3)."""
-    order = np.lexsort([rows["conditioning"], rows["n"], rows["family"].astype(str)])
-    return np.stack([rows["n"], rows["x"], np.log(rows["cost"])], axis=1)[order]
-
-
-def exponent(size: float) -> Callable[[np.ndarray], float]:
-    """c of the fit to the games' mean log costs, (games, configurations, 3)."""
-
-    def summary(values: np.ndarray) -> float:
-        n, x, log_cost = values.mean(0).T
-        return fit(n, x, np.exp(log_cost), size)[2]
-
-    return summary
-
-
-def fit(n: np.ndarray, x: np.ndarray, cost: np.ndarray, size: float) -> tuple[float, float, float]:
-    """a, b >= 0 and c of cost = a n + b n^size x^c with the least sum of squared relative errors.
-
-    Given c the problem is linear in a and b; c is searched in steps of 0.005 from 0.05 to 4. NaN where a cost is
-    infinite.
-    """
-    if not np.isfinite(cost).all():
-        return math.nan, math.nan, math.nan
-    c = np.arange(0.05, 4.0, 0.005)
-    first, second = n / cost, n**size * x ** c[:, None] / cost
-    ff, fs, ss = first @ first, second @ first, (second**2).sum(1)
-    f, s = first.sum(), second.sum(1)
-    determinant = ff * ss - fs**2
-    a, b = (f * ss - s * fs) / determinant, (ff * s - fs * f) / determinant
-    a, b = np.where(a < 0, 0.0, a), np.where(a < 0, s / ss, b)
-    a, b = np.where(b < 0, f / ff, a), np.where(b < 0, 0.0, b)
-    errors = a**2 * ff + 2 * a * b * fs + b**2 * ss - 2 * (a * f + b * s)
-    best = int(np.argmin(errors))
-    return float(a[best]), float(b[best]), float(c[best])
-
-
-def slope(values: np.ndarray) -> float:
-    """The slope of the games' mean log costs on log x."""
-    _, x, log_cost = values.mean(0).T
-    return float(np.polyfit(np.log(x), log_cost, 1)[0]) if np.isfinite(log_cost).all() else math.nan
-
-
-def slope_per_summand(values: np.ndarray) -> float:
-    """``slope`` of cost / n."""
-    return slope(np.stack([values[..., 0], values[..., 1], values[..., 2] - np.log(values[..., 0])], axis=-1))
-
-
-def share_reached(rows: Table) -> float:
-    return float(rows["reached"].mean())
-
-
-def share_solved(rows: Table) -> float:
-    return float(np.isfinite(rows["cost"]).mean())
-
-
-def log_ratio(one: str, other: str) -> Callable[[Table], float]:
-    def ratio(rows: Table) -> float:
-        costs = (rows.where(method=method)["cost"].item() for method in (one, other))
-        return math.log(next(costs)) - math.log(next(costs))
-
-    return ratio
-
-
-def best_at_an_end(table: Table) -> float:
-    return float(np.sum(table["at_end"].astype(bool)))
-
-
-# ---- figures -----------------------------------------------------------------------------------------------------
-
-
-def _costs(table: Table, **where: Any) -> dict[str, float]:
-    """Method -> the median over games of its cost in one configuration, where it has one."""
-    rows = table.where(**where)
-    found = {name: rows.where(method=name)["cost"] for name in COMPARED}
-    return {name: float(np.median(costs)) for name, costs in found.items() if len(costs)}
-
-
-def draw_map(table: Table) -> Any:
-    """Who needs the fewest evaluations with tuned steps, how many, and how many times that the next one needs."""
-    from matplotlib.patches import Rectangle
-
-    tuned = table.where(step_size="tuned")
-    figure, panels = canvas(len(FAMILIES), height=3.6)
-    for panel, family in zip(panels, FAMILIES, strict=True):
-        rows = tuned.where(family=family)
-        sizes, conditioning = np.unique(rows["n"]), np.unique(rows["conditioning"])
-        for (i, n), (j, x) in product(enumerate(sizes), enumerate(conditioning)):
-            costs = _costs(rows, n=n, conditioning=x, noise=1.0)
-            (winner, best), (_, second), *_ = sorted(costs.items(), key=lambda item: item[1])
-            colour = COLOURS[COMPARED.index(winner)]
-            panel.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=colour, alpha=0.45, edgecolor="white"))
-            panel.text(j, i, f"{best:,.0f}\nx {second / best:.1f}", ha="center", va="center", fontsize=8)
-        panel.set(xlim=(-0.5, len(conditioning) - 0.5), ylim=(-0.5, len(sizes) - 0.5), title=family, xlabel="L / mu")
-        panel.set_xticks(range(len(conditioning)), [f"{x:g}" for x in conditioning])
-        panel.set_yticks(range(len(sizes)), [f"{n:g}" for n in sizes])
-        panel.grid(False)
-    panels[0].set_ylabel("n")
-    handles = [Rectangle((0, 0), 1, 1, facecolor=c, alpha=0.45) for c, _ in zip(COLOURS, COMPARED, strict=False)]
-    figure.legend(handles, [METHODS[name].title for name in COMPARED], loc="outside lower center", ncols=4, fontsize=9)
-    figure.suptitle("fewest evaluations per player, and the runner-up's multiple", fontsize=10)
-    return figure
-
-
-def draw_cost(table: Table) -> Any:
-    """Evaluations against L / mu at the smallest n: tuned steps (solid) and theoretical ones (dashed)."""
-    smallest = table.where(n=table["n"].min(), noise=1.0)
-    figure, panels = canvas(len(FAMILIES), height=3.8, sharey=True)
-    for panel, family in zip(panels, FAMILIES, strict=True):
-        for colour, name in zip(COLOURS, COMPARED, strict=False):
-            for step_size, style in (("tuned", "o-"), ("theory", "s--")):
-                rows = smallest.where(family=family, step_size=step_size, method=name)
-                x = np.unique(rows["conditioning"])
-                middle = [np.median(rows.where(conditioning=value)["cost"]) for value in x]
-                label = METHODS[name].title + ("" if step_size == "tuned" else ", theoretical steps")
-                panel.plot(x, middle, style, color=colour, label=label, markersize=4)
-        panel.set(xscale="log", yscale="log", title=family, xlabel="L / mu")
-        shown = np.unique(smallest.where(family=family)["conditioning"])
-        panel.set_xticks(shown, [f"{x:g}" for x in shown], minor=False)
-        panel.set_xticks([], minor=True)
-    panels[0].set_ylabel(f"evaluations per player to {TARGET:g}")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
-    return figure
