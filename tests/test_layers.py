@@ -70,17 +70,9 @@ MODULES = {module(path): path for path in FILES}
 
 
 def imported(path: Path) -> set[str]:
-    """Modules of this project that a file imports, also inside functions; not what only type checkers see."""
+    """Modules of this project that a file imports, also inside functions and for type checkers alone."""
     tree, names = ast.parse(path.read_text()), set()
-    typing = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if id(node) in typing:
-            continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "manypaths":
             inside = (node.module or "").removeprefix("manypaths").removeprefix(".")
             for alias in node.names:

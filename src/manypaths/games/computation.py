@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 
 from manypaths.vectors import Gradients
 
-if TYPE_CHECKING:
-    from manypaths.games.base import Game
-
 
 class Computation:
-    """By torch, as it stands. ``manypaths.evaluation.Execution`` offers precision, order in memory, compilation."""
+    """By torch, as it stands. ``manypaths.evaluation.Execution`` offers precision, order in memory, compilation.
+
+    ``game`` is always a ``Game``, which imports this file.
+    """
 
     concurrent: Literal["auto", "off"] = "auto"
     """Whether two evaluations may run at once (``SideBySide``)."""
     fixed_addresses: bool = False
     """Whether weights must stay in the memory in which they lie (CUDA graphs)."""
 
-    def context(self, game: Game) -> contextlib.AbstractContextManager[None]:
+    def context(self, game: Any) -> contextlib.AbstractContextManager[None]:
         """What a forward pass of the game runs in."""
         return contextlib.nullcontext()
 
@@ -34,7 +34,7 @@ class Computation:
         """Whether a critic sees real and fake data in one pass, where none of its layers couples samples."""
         return device.type == "cuda"
 
-    def gradients(self, game: Game, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
+    def gradients(self, game: Any, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """F(w; sample) of a game that is differentiated by autograd."""
         with game.repeating(sample):
             return game.evaluation(sample, names, moves_buffers)
