@@ -112,6 +112,17 @@ def test_the_three_kinds_of_moments_end_in_different_places() -> None:
         assert (ends[a] - ends[b]).norm() > 1e-6
 
 
+def test_with_curvature_a_and_rotation_b_each_form_has_its_own_factor() -> None:
+    """F(x, y) = (a x + b y, a y - b x) multiplies x + iy by a - ib; so does a step by the factors of the docs' page."""
+    for a, b in ((0.3, 0.0), (0.2, 0.7), (1.4, 0.3), (0.9, 0.9)):
+        matrix, mu = torch.tensor([[a, b], [-b, a]], dtype=torch.float64), complex(a, -b)
+        joint, opponent = 1 - mu + mu**2, complex(1 - a - b**2, b * (1 - a))
+        for at, factor in (("joint", joint), ("opponent", opponent)):
+            got = forms.affine_map(partial(Extragradient, at=at), matrix, lr=1.0)
+            want = torch.tensor([[factor.real, -factor.imag], [factor.imag, factor.real]], dtype=torch.float64)
+            assert (got - want).abs().max() < 1e-13
+
+
 def test_on_a_players_own_curvature_the_joint_form_bends_back_and_the_opponents_does_not() -> None:
     """1 - eta c + (eta c)^2 against 1 - eta c: at eta c = 1 the one stands still and the other is at the solution."""
     curvatures = torch.tensor([0.1, 0.5, 1.0, 1.5, 1.9, 3.0], dtype=torch.float64)

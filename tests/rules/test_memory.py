@@ -115,6 +115,15 @@ def test_anchored_extragradient_by_hand() -> None:
         assert (got - w).abs().max() < 1e-14
 
 
+def test_anchored_extragradient_at_the_opponents_by_hand() -> None:
+    w0 = w = torch.ones(6, dtype=torch.float64)
+    own = torch.block_diag(M[:3, :3], M[3:, 3:])
+    for b, got in zip((1 / 2, 1 / 3, 1 / 4), path(training(Anchored(at="opponent")), 3), strict=True):
+        half = w + b * (w0 - w) - LR * (M @ w)
+        w = w + b * (w0 - w) - LR * (own @ w + (M - own) @ half)
+        assert (got - w).abs().max() < 1e-14
+
+
 def test_anchored_extragradient_keeps_its_rate_on_a_bilinear_game() -> None:
     """||F(w_t)||^2 <= 260 L^2 ||w_0 - w*||^2 / (t + 1)^2 with eta = 1 / (8 L) (Yoon and Ryu 2021)."""
     singular = torch.logspace(0, -3, 8, dtype=torch.float64)
@@ -271,6 +280,8 @@ def test_refusals() -> None:
         training(AlternatingExtrapolation({"x": 2.0}))
     with pytest.raises(InvalidValue, match="Anchored.extrapolate=False. has no half-step"):
         Anchored(extrapolate=False, moments="rewind")
+    with pytest.raises(InvalidValue, match="has no half-step: expected no at, "):
+        Anchored(extrapolate=False, at="opponent")
     with pytest.raises(InvalidValue, match=r"Lookahead.alpha is 0.0: expected a number > 0 and <= 1"):
         Lookahead(Simultaneous(), alpha=0.0)
 

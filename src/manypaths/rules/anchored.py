@@ -14,6 +14,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
+from manypaths.rules.update_gradient import Form, update_gradients
 from manypaths.vectors import Gradients, add_, lerp_, scale_
 
 
@@ -30,11 +31,13 @@ class Anchored(Rule):
 
     Attributes:
         extrapolate: take the gradient at w_{t+1/2} (EAG), or at w_t (Halpern).
+        at: where the second gradient is taken, as in ``Extragradient``; the rate is proved for ``"joint"``.
         moments: what the half-step does to the optimiser's state, as in ``Extragradient``.
         fresh_sample: draw a new sample for the second gradient, as in ``Extragradient``.
     """
 
     extrapolate: bool = True
+    at: Form = "joint"
     moments: Moments = "shared"
     fresh_sample: bool = True
     _anchor: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
@@ -42,8 +45,10 @@ class Anchored(Rule):
 
     def __post_init__(self) -> None:
         fields.check(self)
-        if not self.extrapolate and (self.moments, self.fresh_sample) != ("shared", True):
-            raise InvalidValue("Anchored(extrapolate=False) has no half-step: expected no moments and no fresh_sample")
+        if not self.extrapolate and (self.at, self.moments, self.fresh_sample) != ("joint", "shared", True):
+            raise InvalidValue(
+                "Anchored(extrapolate=False) has no half-step: expected no at, no moments and no fresh_sample"
+            )
 
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
@@ -56,10 +61,11 @@ class Anchored(Rule):
         losses = gradients.losses
         if self.extrapolate:
             towards = self._towards_anchor(game, pull)
-            with game.swapped_aside(names):
+            with game.swapped_aside(names) as start:
                 with optimizers.extrapolating(names, self.moments):
                     self._apply(game, optimizers, gradients, towards)
-                gradients = oracle(game, oracle.draw() if self.fresh_sample else sample, names)
+                sample = oracle.draw() if self.fresh_sample else sample
+                gradients = update_gradients(game, oracle, sample, start, self.at)
             self._apply(game, optimizers, gradients, towards)
         else:
             optimizers.apply(game, gradients)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from manypaths import fields
 from manypaths.games.base import Game
 from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
-from manypaths.vectors import Gradients, Point, lerp_
+from manypaths.rules.update_gradient import Form, update_gradients
+from manypaths.vectors import Point, lerp_
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Extragradient(Rule):
             weights).
     """
 
-    at: Literal["joint", "opponent"] = "joint"
+    at: Form = "joint"
     moments: Moments = "shared"
     fresh_sample: bool = True
     extrapolation: fields.Positive = 1.0
@@ -61,7 +61,7 @@ class Extragradient(Rule):
             extrapolated = game.point(names) if self.keep_extrapolated else None
             if self.fresh_sample:
                 sample = oracle.draw()
-            gradients = self._update_gradients(game, oracle, sample, start)
+            gradients = update_gradients(game, oracle, sample, start, self.at)
         optimizers.apply(game, gradients)
         return StepInfo(losses, extrapolated=extrapolated)
 
@@ -70,13 +70,3 @@ class Extragradient(Rule):
         for name, weights in start.items():
             lerp_(game.parameters(name), weights, 1.0 - self.extrapolation)
         game.project(start)
-
-    def _update_gradients(self, game: Game, oracle: Oracle, sample: Any, start: Point) -> Gradients:
-        if self.at == "joint":
-            return oracle(game, sample, start)
-        by_player, losses = {}, {}
-        for name in start:
-            with game.at({name: start[name]}, borrow=True):
-                own = oracle(game, sample, (name,))
-            by_player[name], losses[name] = own[name], own.losses[name]
-        return Gradients(by_player, losses)
