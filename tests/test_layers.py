@@ -27,11 +27,12 @@ GROUND = [
 PIECES = [*GROUND, "sources", "objectives", "penalties", "models", "data"]
 GAMES = [*GROUND, "sources", "objectives", "penalties", "games"]
 ASKED = [*GAMES, "evaluation", "oracles"]
-PLAYED = [*ASKED, "optim", "rules", "populations", "distributed", "training"]
+PLAYED = [*ASKED, "optim", "rules", "schedules", "populations", "distributed", "training"]
 LAYERS = {
     **dict.fromkeys(GROUND, GROUND),
     "sources": GROUND,
     "objectives": GROUND,
+    "schedules": GROUND,
     "models": [*GROUND, "sources"],
     "data": [*GROUND, "sources"],
     "penalties": [*GROUND, "sources"],

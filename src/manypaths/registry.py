@@ -85,6 +85,7 @@ TABLES = (
     ("rules", "RULES"),
     ("optim", "OPTIMISERS"),
     ("optim.averaging", "AVERAGES"),
+    ("schedules", "SCHEDULES"),
     ("models", "MODELS"),
     ("data", "DATA_SETS"),
     ("metrics", "METRICS"),

@@ -20,6 +20,8 @@ from manypaths.populations.population import Population
 from manypaths.randomness import Coins
 from manypaths.registry import name_of
 from manypaths.rules.base import Rule
+from manypaths.schedules.base import Schedule
+from manypaths.schedules.scheduled import Scheduled
 from manypaths.step import StepInfo
 from manypaths.vectors import squared_norm
 
@@ -33,6 +35,7 @@ class Training:
         rule: where and how often it is asked.
         optimizers: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
         averages: running averages by name, or a single one.
+        schedules: numbers that change on the way, by their paths: ``{"optimizers.critic.lr": Cosine(over=1000)}``.
         seed: of the restart coin.
 
     Attributes:
@@ -48,6 +51,7 @@ class Training:
         optimizers: Optimizers | Mapping[str, torch.optim.Optimizer],
         *,
         averages: Mapping[str, Average] | Average | None = None,
+        schedules: Mapping[str, Schedule] | None = None,
         seed: int = 0,
     ):
         for value, kind in ((game, Game), (oracle, Oracle), (rule, Rule)):
@@ -75,6 +79,8 @@ class Training:
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
         self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)
+        self._scheduled = Scheduled(schedules or {}, self, batch=getattr(oracle, "batch", None))
+        self._scheduled.follow(self.steps)
 
     def step(self) -> StepInfo:
         """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
@@ -85,6 +91,7 @@ class Training:
             return self._step()
 
     def _step(self) -> StepInfo:
+        self._scheduled.follow(self.steps)
         info = self.rule.step(self.game, self.oracle, self.optimizers)
         for average in self.averages.values():
             average.update(self.game, info)
@@ -166,6 +173,7 @@ class Training:
             average.load_state_dict(state["averages"][name])
         self._coins.load_state_dict(state["coins"])
         self.steps = state["steps"]
+        self._scheduled.follow(self.steps)
 
 
 def _on(device: torch.device, state: Any) -> Any:

@@ -30,6 +30,8 @@ from manypaths.oracles.base import Oracle
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
 from manypaths.run.processes import processes
+from manypaths.schedules.base import Schedule
+from manypaths.schedules.scheduled import ROOTS
 from manypaths.sources.base import Source
 from manypaths.specs import Spec
 from manypaths.training import Training
@@ -67,6 +69,7 @@ class Recipe:
         oracle, rule: how a gradient is estimated, where and how often.
         optimizers: an optimiser per player.
         averages: running averages of the iterates, by name.
+        schedules: numbers that change on the way, by their paths: ``optimizers.critic.lr`` follows a ``Cosine``.
         start_from: a run directory whose last iterate this run starts at (a warm start), or none.
         clip: largest norm of a player's gradient, or none.
         steps: steps of the rule after which the run ends.
@@ -94,6 +97,7 @@ class Recipe:
     rule: Spec[Rule]
     optimizers: Mapping[str, Spec[Optimizer]]
     averages: Mapping[str, Spec[Average]] = field(default_factory=dict)
+    schedules: Mapping[str, Spec[Schedule]] = field(default_factory=dict)
     clip: fields.Positive | None = None
     start_from: str | None = None
     steps: fields.PositiveInt = 1000
@@ -128,16 +132,21 @@ class Recipe:
             if name not in expected:
                 raise unknown_name("setting", path, expected)
             current = new[name] if name in new else getattr(self, name)
-            new[name] = specs.replaced(current, expected[name], rest, value, name)
+            if name == "schedules" and rest:
+                new[name] = _scheduled(current, rest, value)
+            else:
+                new[name] = specs.replaced(current, expected[name], rest, value, name)
         return dataclasses.replace(self, **new)
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON-ready data; left out are only unset ``net`` and ``evaluate_mode``, and seeds that follow the run's."""
+        """JSON-ready data; left out are unset ``net``, ``evaluate_mode`` and ``schedules``, and seeds that follow."""
         data = {f.name: specs.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         if self.net is None:
             del data["net"]
         if self.evaluate_mode == "eval":
             del data["evaluate_mode"]
+        if not self.schedules:
+            del data["schedules"]
         for name in _SEEDED:
             _drop_followed_seeds(getattr(self, name), data[name])
         return data
@@ -175,6 +184,12 @@ class Recipe:
             part.build()
         for name, part in self.optimizers.items():
             _try_optimizer(part, f"optimizers.{name}")
+        numbers = _numbers(_flatten(self.to_plain()))
+        for path, part in self.schedules.items():
+            if path not in numbers:
+                raise unknown_name("number of a schedule:", path, numbers)
+            for value in part.build().extremes(numbers[path]):
+                self.with_({path: value})
         self.execution.build().expect_device(self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InvalidValue("device is 'cuda': torch sees no CUDA device here, expected 'cpu'")
@@ -211,6 +226,7 @@ class Recipe:
             self.rule.build(),
             Optimizers(optimizers, clip=self.clip),
             averages={name: part.build() for name, part in self.averages.items()},
+            schedules={path: part.build() for path, part in self.schedules.items()},
             seed=self.seed,
         )
         training.notes += [note] if note else []
@@ -250,6 +266,28 @@ def _try_optimizer(part: Spec[Optimizer], where: str) -> None:
         optimizer.step()
     except TypeError as error:
         raise InvalidType(f"{where}: {error}; expected an optimiser whose step needs no closure") from error
+
+
+def _scheduled(current: Mapping[str, Spec[Schedule]], path: str, value: Any) -> dict[str, Spec[Schedule]]:
+    """Schedules with one set, changed or (by ``none``) removed; their own names have dots."""
+    where = f"schedules.{path}"
+    known = next((name for name in current if path.startswith(f"{name}.")), None)
+    if known is not None:
+        changed = specs.replaced(current[known], Spec[Schedule], path.removeprefix(f"{known}."), value, where)
+        return {**current, known: changed}
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return {name: part for name, part in current.items() if name != path}
+    return {**current, path: specs.replaced(current.get(path), Spec[Schedule], "", value, where)}
+
+
+def _numbers(settings: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among flat settings that may follow a schedule, those in a list by their place."""
+    found: dict[str, float] = {}
+    for path, value in settings.items():
+        if path.partition(".")[0] in ROOTS:
+            items = {f"{path}.{i}": v for i, v in enumerate(value)} if isinstance(value, list) else {path: value}
+            found |= {k: v for k, v in items.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    return found
 
 
 def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:
