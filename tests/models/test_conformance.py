@@ -18,6 +18,8 @@ SMALLEST = {
     "sagan-critic": ({"width": 4, "channels": 1}, 32),
     "resnet-generator": ({"width": 4, "latent": 8, "channels": 1}, 32),
     "resnet-critic": ({"width": 4, "channels": 1}, 32),
+    "r3gan-generator": ({"size": 8, "width": 4, "latent": 8, "channels": 1}, 8),
+    "r3gan-critic": ({"size": 8, "width": 4, "channels": 1}, 8),
 }
 
 
@@ -25,7 +27,7 @@ def check(name, classes, **options) -> None:
     settings, size = SMALLEST[name]
     make = lambda: MODELS[name](**settings, classes=classes, **options)  # noqa: E731
     if name.endswith("generator"):
-        check_generator(make, latent=8, shape=(1, size, size), classes=classes)
+        check_generator(make, latent=8, shape=(1, size, size), classes=classes, bounded="r3gan" not in name)
     else:
         check_critic(make, shape=(1, size, size), classes=classes)
 

@@ -17,6 +17,7 @@ from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.labels import ConditionalBatchNorm
 from manypaths.models.layers import SelfAttention
 from manypaths.models.mlp import MlpCritic, MlpGenerator
+from manypaths.models.r3gan import R3ganCritic, R3ganGenerator, Resample, ResidualBlock
 from manypaths.models.resnet import DownBlock, ResnetCritic, ResnetGenerator
 from manypaths.models.sagan import SaganCritic, SaganGenerator
 from manypaths.specs import Spec
@@ -290,3 +291,21 @@ def test_any_module_of_the_user_s_plays(tmp_path, monkeypatch) -> None:
     with pytest.raises(InvalidValue, match="unknown setting of my_networks:Critic: 'hiden': did you mean 'hidden'"):
         Spec(sys.modules["my_networks"].Critic, hiden=3)
     assert Spec(Adversarial, critic=Spec(sys.modules["my_networks"].Critic)).accepts("generator")
+
+
+def test_r3gan_by_hand() -> None:
+    """Weights counted by hand; a block starts as the identity; [1, 2, 1] keeps a constant map in its middle."""
+    block = 2 * (4 * 8 + 8 + 8 * 4 * 9 + 8 + 8 * 4)
+    generator = R3ganGenerator(size=8, channels=1, latent=8, width=4, groups=2)
+    critic = R3ganCritic(size=8, channels=1, width=4, groups=2)
+    assert sum(p.numel() for p in generator.parameters()) == 4 * 16 + 8 * 4 + block + 5
+    assert sum(p.numel() for p in critic.parameters()) == 8 + block + 4 * 16 + 4
+    data = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ResidualBlock(4, 2, 2)(data), data)
+    constant = torch.full((1, 2, 8, 8), 3.0)
+    for up, side in ((True, 16), (False, 4)):
+        found = Resample(up=up)(constant)
+        assert found.shape == (1, 2, side, side)
+        assert (found[..., 1:-1, 1:-1] - 3.0).abs().max() < 1e-6
+    with pytest.raises(InvalidValue, match="groups is 3 and twice the width 8: expected a divisor of it"):
+        R3ganCritic(size=8, width=4, groups=3)

@@ -16,6 +16,8 @@ MODELS = Registry(
         "sagan-critic": "sagan:SaganCritic",
         "resnet-generator": "resnet:ResnetGenerator",
         "resnet-critic": "resnet:ResnetCritic",
+        "r3gan-generator": "r3gan:R3ganGenerator",
+        "r3gan-critic": "r3gan:R3ganCritic",
     },
 )
 

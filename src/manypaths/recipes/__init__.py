@@ -9,6 +9,7 @@ RECIPES = Registry(
     {
         "digits-svre": "digits:svre",
         "digits-adam": "digits:adam",
+        "gallery-digits-r3gan": "gallery:digits_r3gan",
         "mnist-svre": "mnist:svre",
         "mnist-svre-published": "mnist:svre_published",
         "mnist-avg-svre": "mnist:avg_svre",
