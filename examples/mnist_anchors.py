@@ -1,4 +1,4 @@
-"""Anchors for reading scores: MNIST training images, and noise, against the MNIST test set.
+"""Reference values for scores: MNIST training images, and noise, against the MNIST test set.
 
 python examples/mnist_anchors.py
 """

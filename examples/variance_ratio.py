@@ -28,7 +28,7 @@ def measure(norm: str) -> None:
     oracle = SVRG(source, batch=BATCH, schedule="fixed", every=10**9)
     optimizers = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
     training = Training(game, oracle, Extragradient(), optimizers)
-    for _ in range(30):  # away from the initial point, where everything is easy
+    for _ in range(30):  # measure away from the initial point
         training.step()
     print(
         f"BatchNorm {'on' if game.couples_samples else 'off'}: {oracle.n_batches} mini-batches of {BATCH} in an epoch"

@@ -75,12 +75,12 @@ def test_schedules_count_steps_of_the_rule() -> None:
     assert optimizers["x"].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)
 
 
-def test_bases_must_match_the_players() -> None:
+def test_optimizers_must_match_the_players() -> None:
     game = Bilinear(torch.eye(1))
     with pytest.raises(InvalidValue, match=r"optimizers are for \['x'\] and players are \['x', 'y'\]"):
         Training(game, FullBatch(IndexSource(1), batch=1), Simultaneous(), {"x": sgd(game)["x"]})
     other = Bilinear(torch.eye(1))
-    with pytest.raises(InvalidValue, match="the base of 'x' lacks some of its parameters"):
+    with pytest.raises(InvalidValue, match="the optimiser of 'x' lacks some of its parameters"):
         Training(game, FullBatch(IndexSource(1), batch=1), Simultaneous(), sgd(other))
     with pytest.raises(InvalidType, match="expected a torch.optim.Optimizer"):
         Optimizers({"x": 3})

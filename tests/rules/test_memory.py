@@ -264,7 +264,7 @@ def test_refusals() -> None:
         training(VarianceReducedExtragradient(), oracle=SVRG(IndexSource(1), batch=1, when="helps"))
     with pytest.raises(InvalidType, match="differentiates losses: expected Stochastic or FullBatch, not SVRG"):
         training(CompetitiveGradientDescent(), oracle=SVRG(IndexSource(1), batch=1))
-    with pytest.raises(InvalidType, match="expected plain SGD with one rate as the base of 'x'"):
+    with pytest.raises(InvalidType, match="expected plain SGD with one rate as the optimiser of 'x'"):
         training(CompetitiveGradientDescent(), optimiser=adam)
     with pytest.raises(InvalidType, match="CompetitiveGradientDescent moves all players at once: put it around"):
         Alternating(("x", "y"), CompetitiveGradientDescent())

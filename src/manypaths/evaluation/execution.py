@@ -37,7 +37,7 @@ class Execution(Computation):
         compile: run the players' forward passes through ``torch.compile``; penalties, which differentiate twice, and
             evaluations of a run's generator stay eager. Such players are never evaluated concurrently.
         capture: replay each evaluation as one CUDA graph (``Captured``), one evaluation at a time; a GPU only.
-        concurrent evaluations: ``"auto"`` evaluates the iterate and the snapshot side by side where that is possible
+        concurrent: ``"auto"`` evaluates the iterate and the snapshot side by side where that is possible
             and of use: on two or more threads, each evaluation with its part of them, or on two streams of a GPU.
         critic_pass: whether the critic sees real and fake data in one pass, where none of its layers couples samples;
             ``"auto"``: on a GPU.

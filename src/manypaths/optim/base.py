@@ -42,7 +42,7 @@ class Optimizers(Mapping[str, Optimizer]):
     ):
         for name, optimizer in optimizers.items():
             if not isinstance(optimizer, Optimizer):
-                raise InvalidType(f"the base of {name!r} is {optimizer!r}: expected a torch.optim.Optimizer")
+                raise InvalidType(f"the optimiser of {name!r} is {optimizer!r}: expected a torch.optim.Optimizer")
         if clip is not None and clip <= 0:
             raise InvalidValue(f"clip is {clip}: expected a number > 0, or none")
         for name, schedule in (schedules or {}).items():
@@ -68,7 +68,7 @@ class Optimizers(Mapping[str, Optimizer]):
         return len(self._optimizers)
 
     def check(self, game: Game) -> None:
-        """Every player has a base, and the base holds all of its parameters."""
+        """Every player has an optimiser, which holds all of its parameters."""
         members = len(seeds_of(game) or ())
         for name, rate in self.rates.items():
             if rate.shape != (members,):
@@ -89,7 +89,7 @@ class Optimizers(Mapping[str, Optimizer]):
         for name, optimizer in self.items():
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             if not {id(p) for p in game.parameters(name)} <= held:
-                raise InvalidValue(f"the base of {name!r} lacks some of its parameters: pass game.parameters({name!r})")
+                raise InvalidValue(f"the optimiser of {name!r} lacks some of its parameters: pass game.parameters({name!r})")
 
     def apply(self, game: Game, gradients: Gradients) -> None:
         """One ``optimizer.step()`` per player of ``gradients``, then the game's projection.

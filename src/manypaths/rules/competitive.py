@@ -148,7 +148,7 @@ def _rate(optimizers: Optimizers, player: str) -> float:
     if not plain or len({float(g["lr"]) for g in groups}) > 1:
         raise InvalidType(
             f"CompetitiveGradientDescent puts the learning rate into its system: expected plain SGD with one rate as "
-            f"the base of {player!r}"
+            f"the optimiser of {player!r}"
         )
     return float(groups[0]["lr"])
 
