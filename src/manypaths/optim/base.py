@@ -89,7 +89,9 @@ class Optimizers(Mapping[str, Optimizer]):
         for name, optimizer in self.items():
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             if not {id(p) for p in game.parameters(name)} <= held:
-                raise InvalidValue(f"the optimiser of {name!r} lacks some of its parameters: pass game.parameters({name!r})")
+                raise InvalidValue(
+                    f"the optimiser of {name!r} lacks some of its parameters: pass game.parameters({name!r})"
+                )
 
     def apply(self, game: Game, gradients: Gradients) -> None:
         """One ``optimizer.step()`` per player of ``gradients``, then the game's projection.

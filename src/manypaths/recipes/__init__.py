@@ -9,6 +9,9 @@ RECIPES = Registry(
     {
         "digits-svre": "digits:svre",
         "digits-adam": "digits:adam",
+        "gallery-mnist": "gallery:mnist",
+        "gallery-color-mnist": "gallery:color_mnist",
+        "gallery-cifar10": "gallery:cifar10",
         "gallery-digits-r3gan": "gallery:digits_r3gan",
         "mnist-svre": "mnist:svre",
         "mnist-svre-published": "mnist:svre_published",

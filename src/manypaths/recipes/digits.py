@@ -53,7 +53,7 @@ def svre() -> Recipe:
 
 
 def adam() -> Recipe:
-    """The same GAN, alternating, with Adam: what most people would run."""
+    """Gallery: the digits by MLPs with alternating Adam and R1, what most people would run; a minute."""
     return Recipe(
         name="digits-adam",
         **_common(),
