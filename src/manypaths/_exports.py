@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from manypaths.former_names import current
+
 
 def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` (PEP 562) of a package, from the imports in its ``__init__.pyi``.
@@ -28,7 +30,9 @@ def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
 
     def resolve(name: str) -> Any:
         if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            now = current(name, homes)
+            hint = f": it is called {now!r} now" if now else ""
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         module, attribute = homes[name]
         value = getattr(importlib.import_module(module), attribute)
         setattr(sys.modules[package], name, value)

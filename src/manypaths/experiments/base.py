@@ -59,7 +59,7 @@ class Study:
     question: str
     cells: Callable[[str], Sequence[Cell]]
     claims: Callable[[str], Sequence[Claim]]
-    figures: Mapping[str, Callable[[Table], Any]]
+    figures: Mapping[str, Callable[[Table], Any]] = field(default_factory=dict)
     pages: Mapping[str, Callable[[Table], str]] = field(default_factory=dict)
     ready: Callable[[str], object] = lambda scale: None
     scales: tuple[str, ...] = SCALES

@@ -1,5 +1,12 @@
 """The panels of the page, in their order: one file and one line each."""
 
-from manypaths.report.panels import losses, noise, scores
+from importlib import import_module
 
-PANELS = (scores.PANEL, losses.PANEL, noise.PANEL)
+PANELS = tuple(
+    import_module(f"{__name__}.{name}").PANEL
+    for name in (
+        "scores",
+        "losses",
+        "noise",
+    )
+)
