@@ -26,12 +26,12 @@ FLAGS = [
 ]
 
 
-def make_run(path: Path, *, steps: int = 40, ratio: float | None = 0.5) -> Path:
+def make_run(path: Path, *, steps: int = 40, ratio: float | None = 0.5, seed: int = 0, noisy: bool = True) -> Path:
     """A run directory by hand: the report must not need torch to read it."""
     import torch
 
     directory = RunDirectory(path)
-    recipe = {"name": path.name, "oracle": {"name": "svrg", "batch": 64}, "steps": steps, "seed": 0}
+    recipe = {"name": path.name, "oracle": {"name": "svrg", "batch": 64}, "steps": steps, "seed": seed}
     directory.create(recipe, f"manypaths run {path.name} --set a='<b>'")
     for step in range(1, steps + 1):
         noise = {"second_moment": 2.0, "variance": 1.0 / step, "squared_mean": 1.0, "ratio": ratio, "age": step % 20}
@@ -42,7 +42,7 @@ def make_run(path: Path, *, steps: int = 40, ratio: float | None = 0.5) -> Path:
                 "passes": step / 3,
                 "seconds": step / 7,
                 "loss": {"critic": 1.0 / step, "generator": float("nan") if step == 3 else 0.7},
-                **({"noise": {"critic": noise, "generator": noise}} if step % 5 == 0 else {}),
+                **({"noise": {"critic": noise, "generator": noise}} if noisy and step % 5 == 0 else {}),
             }
         )
     for step in (0, 20, 40):
@@ -116,4 +116,30 @@ def test_in_a_real_browser(tmp_path, theme) -> None:
         assert ground != page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert not problems
         assert all(url.startswith(("file:", "data:", "blob:")) for url in requests)
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: apt-get install chromium")
+def test_two_seeds_without_noise_and_with_a_single_score(tmp_path) -> None:
+    """They are one band; nothing is drawn of what nobody measured, and one score is a mark."""
+    from playwright.sync_api import sync_playwright
+
+    runs = [make_run(tmp_path / f"seed-{seed}", seed=seed, noisy=False) for seed in (0, 1)]
+    for run in runs:
+        RunDirectory(run).append(
+            {"step": 41, "evaluations": 26_240, "passes": 14.0, "seconds": 6.0, "score": {"last": {"frechet": 3.0}}}
+        )
+    write_report(runs, tmp_path / "page.html")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page, problems = browser.new_page(), []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.locator(".chart canvas").count() == 3, "one score, and the losses of two players"
+        assert page.locator("#noise").count() == 0
+        box = page.locator(".chart canvas").first
+        blue = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]
+            .filter((v, i, all) => i % 4 == 2 && v > 150 && all[i - 2] < 100 && all[i + 1] > 200).length"""
+        assert box.evaluate(blue) > 10, "the single score is drawn"
+        assert not problems
         browser.close()

@@ -12,10 +12,10 @@ AGE = "age of the snapshot, in mini-batches"
 
 def _charts(runs: Sequence[RunRecord]) -> list[Chart]:
     charts = []
-    for player in keys(runs, "loss"):
+    for player in keys(runs, "noise"):
         title = f"{player}: variance of the gradient estimate"
         charts.append(Chart(title, ("noise", player, "variance"), log=True))
-    for player in keys(runs, "loss"):
+    for player in keys(runs, "noise"):
         title, noise = f"{player}: variance ratio SVRG / mini-batch", ("noise", player)
         ages = (*noise, "age")
         charts.append(Chart(title, (*noise, "ratio"), log=True, against=ages, against_title=AGE, line=1.0))

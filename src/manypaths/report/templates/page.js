@@ -59,7 +59,7 @@
         width: c.edge ? 0 : c.faint ? 1 : 2, spanGaps: true,
         dash: c.dash,
         paths: c.points ? () => null : undefined,
-        points: { show: Boolean(c.points), size: 6, fill: color(c.run), stroke: color(c.run) },
+        points: { show: Boolean(c.points) || (c.x.length === 1 && !c.edge), size: 6, fill: color(c.run), stroke: color(c.run) },
       }))],
       hooks: options.line === undefined ? {} : { draw: [(u) => {
         const y = u.valToPos(options.line, "y", true);
@@ -85,6 +85,7 @@
     groups.forEach((group) => {
       const members = group.runs.map((i) => curve(runs[i], i, path)).filter((c) => c.x.length);
       if (group.runs.length === 1) { curves.push(...members); return; }
+      if (!members.length) return; // none of them measured it
       const length = Math.min(...members.map((c) => c.x.length));
       const across = (values, combine) => Array.from({ length }, (_, k) => combine(values.map((v) => v[k]).filter((v) => v !== null)));
       const mean = (v) => (v.length ? v.reduce((a, b) => a + b, 0) / v.length : null);
