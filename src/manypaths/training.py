@@ -85,7 +85,8 @@ class Training:
     def step(self) -> StepInfo:
         """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
 
-        The snapshot is thus taken where the iterate is, also after a jump.
+        The snapshot is thus taken where the iterate is, also after a jump, and once: the one that a jump asks for
+        (``SVRG(on_jump="refresh")``) is the step's snapshot event.
         """
         with self.game.unchanging():
             return self._step()
@@ -95,16 +96,19 @@ class Training:
         info = self.rule.step(self.game, self.oracle, self.optimizers)
         for average in self.averages.values():
             average.update(self.game, info)
-        if info.jumped:
-            self.oracle.jumped(self.game)
         due = self.oracle.due()
+        moved = torch.ones_like(due) if info.jumped else None
+        if moved is not None and self.oracle.refreshes_on_jump:
+            due = moved  # the snapshot that a jump asks for is one like any other: restarts and stages go by it
         restarted = self._restart(due) if self._restarts else None
         if restarted is not None and restarted.any():
             info = dataclasses.replace(info, jumped=True)
-            if (between := restarted & ~due).any():
-                self.oracle.jumped(self.game, between)
+            moved = restarted if moved is None else moved | restarted
+            due = due | restarted if self.oracle.refreshes_on_jump else due
         if due.any():
             self.oracle.take_snapshot(self.game, due)
+        if moved is not None and (left := moved & ~due).any():
+            self.oracle.jumped(self.game, left)
         self.optimizers.end_step()
         self.steps += 1
         return info

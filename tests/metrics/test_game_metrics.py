@@ -27,6 +27,7 @@ from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.penalties.gradient_penalty import GradientPenalty
 from manypaths.penalties.r1 import R1
+from manypaths.penalties.weight_clipping import WeightClipping
 from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.conformance import small_gan, small_source
 from manypaths.vectors import flat
@@ -227,6 +228,15 @@ def test_a_radius_makes_the_gap_local() -> None:
     found = duality_gap(game, ONE, steps=200, radius=0.25, optimiser=SGD)
     # L_x falls by g r - r^2 / 2 on the ball of radius r, with g = |F_x| = 3 and |F_y| = 1
     assert found.gains == pytest.approx({"x": 3 * 0.25 - 0.25**2 / 2, "y": 0.25 - 0.25**2 / 2}, rel=1e-12)
+
+
+@pytest.mark.parametrize("radius", [None, 10.0])
+def test_under_weight_clipping_the_answers_stay_in_the_box(radius) -> None:
+    game = spiral(1.0, 2.0)
+    game.projections = {"x": WeightClipping(1.0), "y": WeightClipping(1.0)}
+    found = duality_gap(game, ONE, steps=200, radius=radius, optimiser=SGD)
+    # L_x = v^2 / 2 + 2 v falls from 2.5 at v = 1 to -1.5 at -1 (its minimum is at -2), L_y = v^2 / 2 - 2 v falls up to 2
+    assert found.gains == pytest.approx({"x": 4.0, "y": 0.0}, abs=1e-12)
 
 
 def test_a_gain_is_never_negative_and_held_out_gains_may_be() -> None:

@@ -12,6 +12,7 @@ from manypaths.oracles.importance import Importance
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.svrg import SVRG
+from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.sources.base import Index, IndexSource
 from manypaths.testing.closed_forms import curved_rotation
@@ -73,6 +74,36 @@ def test_the_fixed_point_is_the_solution(finite_sum, inner) -> None:
     game.move_to({"x": [game.solution()[:3]], "y": [game.solution()[3:]]})
     training.oracle.take_snapshot(game)
     assert flat(training.oracle(game, training.oracle.draw())).norm() < 1e-12
+
+
+@pytest.mark.parametrize("schedule", ["fixed", "loopless"])
+def test_under_lookahead_the_centre_follows_to_the_solution(finite_sum, schedule) -> None:
+    """A sync asks for a snapshot before one is due; the centre moves with it all the same."""
+    game, source = finite_sum
+    oracle = AcceleratedSVRG(SVRG(source, batch=1, schedule=schedule, every=20), tau=1.0)
+    training = training_of(game, oracle, Lookahead(Simultaneous(), k=5), lr=0.1)
+    centres = set()
+    for _ in range(2000):
+        training.step()
+        centres.add(float(flat(oracle.centre).sum()))
+    assert len(centres) > 300
+    assert (game.joint() - game.solution()).norm() < 1e-10
+
+
+def test_a_jump_of_its_own_moves_the_centre(finite_sum) -> None:
+    game, source = finite_sum
+    oracle = AcceleratedSVRG(SVRG(source, batch=1), tau=1.0)
+    oracle.bind(game)
+    oracle.draw()
+    game.move_to({n: [w + 1.0 for w in ws] for n, ws in game.point().items()})
+    oracle.jumped(game)
+    assert torch.equal(flat(oracle.centre), game.joint())
+    kept = AcceleratedSVRG(SVRG(source, batch=1, on_jump="keep"), tau=1.0)
+    kept.bind(game)
+    kept.draw()
+    game.move_to({n: [w + 1.0 for w in ws] for n, ws in game.point().items()})
+    kept.jumped(game)
+    assert torch.equal(flat(kept.centre), game.joint() - 1.0)
 
 
 def test_parameters_without_a_gradient_have_no_pull_either() -> None:

@@ -29,6 +29,7 @@ from manypaths.rules.optimistic import Optimistic
 from manypaths.rules.past_extragradient import PastExtragradient
 from manypaths.rules.simultaneous import Simultaneous
 from manypaths.rules.variance_reduced_extragradient import VarianceReducedExtragradient
+from manypaths.run.loop import Run
 from manypaths.run.recipe import Recipe
 from manypaths.sources.base import IndexSource
 from manypaths.testing.conformance import small_source
@@ -145,3 +146,22 @@ def test_refusals() -> None:
         WeightClipping(0.0)
     with pytest.raises(InvalidValue, match="unknown projection 'clop': expected one of weight-clipping"):
         svre().with_({"game.projection": "clop"})
+
+
+def test_loaded_weights_are_put_into_the_box() -> None:
+    free = gan()
+    free.projections = {}
+    with torch.no_grad():
+        for p in free.parameters("critic"):
+            p.fill_(1.0)
+    game = gan(seed=1)
+    game.load_state_dict(free.state_dict())
+    assert largest(game) == LIMIT
+    assert torch.equal(game.parameters("generator")[0], free.parameters("generator")[0])
+
+
+def test_a_run_that_starts_from_another_begins_inside_the_box(tmp_path) -> None:
+    recipe = svre().with_({"steps": 1, "samples_every": 0, "evaluate_every": 0, "game.objective": "wasserstein"})
+    Run(recipe, tmp_path / "free").train()
+    clipped = recipe.with_({"start_from": str(tmp_path / "free"), "game.projection": "weight-clipping"})
+    assert largest(Run(clipped, tmp_path / "clipped").training.game) == pytest.approx(0.01)

@@ -138,9 +138,8 @@ class Game(ABC):
     def project(self, players: Iterable[str]) -> None:
         """Put the named players' weights back into their sets, in place.
 
-        After every move by the optimizers, half-steps included (projected extragradient, Korpelevich 1976), and
-        wherever
-        a rule then moves the weights beyond: no gradient is taken outside.
+        After every move by the optimizers, half-steps included (projected extragradient, Korpelevich 1976), wherever a
+        rule then moves the weights beyond, and when weights are loaded: no gradient is taken outside.
         """
         for name in players:
             if name in self.projections:
@@ -241,6 +240,7 @@ class Game(ABC):
             for key, buffer in module.named_buffers():
                 if key not in listed:
                     buffer.copy_(state[name][f"{_UNLISTED}{key}"])
+        self.project(self.projections)  # they may come from a game without the constraint
 
 
 _UNLISTED = "unlisted:"

@@ -45,6 +45,8 @@ def duality_gap(
 ) -> DualityGap:
     """sum_k [L_k(w) - min_{||v - w_k|| <= radius} L_k(v, w_{-k})], the minimum by ``steps`` steps of an optimiser.
 
+    A player whose weights are confined to a set (``game.projections``) searches inside it.
+
     For a zero-sum game this is the duality gap of Grnarova et al. (2019), in general the function of Nikaido and Isoda
     (1955); a radius makes it local. The minimum is the best of the losses seen on the way, so the gap is a lower bound
     of the exact one and never negative, unless it is read on a ``held_out`` sample.
@@ -84,6 +86,7 @@ def _answer(
             for p, gradient in zip(parameters, found[name], strict=True):
                 p.grad = gradient
             optimiser.step()
+            game.project([name])
             _draw_back(parameters, centre[name], radius)
     game.move_to(answer)
 
@@ -100,7 +103,7 @@ def _own_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def _draw_back(parameters: list[nn.Parameter], centre: list[Tensor], radius: float | None) -> None:
-    """To the nearest point of the ball."""
+    """To the nearest point of the ball, which is on the way to its centre: a convex set is not left."""
     if radius is None:
         return
     length = squared_norm(p.detach() - c for p, c in zip(parameters, centre, strict=True)) ** 0.5

@@ -82,6 +82,13 @@ class AcceleratedSVRG(Wrapper):
             here = game.point()
             self.centre = {name: replaced(centre, here[name], begins) for name, centre in self.centre.items()}
 
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
+        """A snapshot that a jump asks for counts like any other: the centre follows."""
+        if self.refreshes_on_jump:
+            self.take_snapshot(game, members)
+        else:
+            super().jumped(game, members)
+
     def state_dict(self) -> dict[str, Any]:
         centre = None if self.centre is None else dict(self.centre)
         return {**super().state_dict(), "centre": centre, "snapshots": self._snapshots.clone()}

@@ -31,6 +31,8 @@ class Oracle(ABC):
     """Whether ``due`` is ever true."""
     unbiased: ClassVar[bool] = True
     """Whether the estimate's mean over the draws is F(w) itself; not where an oracle adjusts the field."""
+    refreshes_on_jump: bool = False
+    """Whether a jump makes a snapshot due: ``Training`` then takes it as the snapshot event of that step."""
     serves_populations: ClassVar[bool] = False
     """Whether every member of a ``Population`` gets coins and snapshots of its own."""
     couples_players: ClassVar[bool] = False

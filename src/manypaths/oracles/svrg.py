@@ -116,6 +116,10 @@ class SVRG(Oracle):
         self.timer = SnapshotSchedule(self.schedule, every, coins, members=len(seeds))
 
     @property
+    def refreshes_on_jump(self) -> bool:  # type: ignore[override]
+        return self.on_jump == "refresh"
+
+    @property
     def measures(self) -> bool:
         """Whether the variance ratio decides anything."""
         return self.when == "helps" or self.schedule == "adaptive"
@@ -267,7 +271,7 @@ class SVRG(Oracle):
         self.watch.restart(game.players, self.draws)
 
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
-        if self.on_jump == "refresh":
+        if self.refreshes_on_jump:
             self.take_snapshot(game, members)
 
     def evaluations_at_both(self, sample: Any) -> int:

@@ -29,6 +29,10 @@ class Wrapper(Oracle):
     def takes_snapshots(self) -> bool:  # type: ignore[override]
         return self.oracle.takes_snapshots
 
+    @property
+    def refreshes_on_jump(self) -> bool:  # type: ignore[override]
+        return self.oracle.refreshes_on_jump
+
     def bind(self, game: Game) -> str | None:
         super().bind(game)
         return self.oracle.bind(game)
