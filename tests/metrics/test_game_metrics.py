@@ -235,7 +235,7 @@ def test_under_weight_clipping_the_answers_stay_in_the_box(radius) -> None:
     game = spiral(1.0, 2.0)
     game.projections = {"x": WeightClipping(1.0), "y": WeightClipping(1.0)}
     found = duality_gap(game, ONE, steps=200, radius=radius, optimiser=SGD)
-    # L_x = v^2 / 2 + 2 v falls from 2.5 at v = 1 to -1.5 at -1 (its minimum is at -2), L_y = v^2 / 2 - 2 v falls up to 2
+    # L_x = v^2 / 2 + 2 v falls from 2.5 at v = 1 to -1.5 at -1 (its minimum is at -2), L_y falls up to v = 2
     assert found.gains == pytest.approx({"x": 4.0, "y": 0.0}, abs=1e-12)
 
 

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
+from manypaths.optim.averaging.accumulation import accumulate_, accumulator
 from manypaths.step import StepInfo
-from manypaths.vectors import Point, clone, lerp_
+from manypaths.vectors import Point
 
 
 class Average(ABC):
     """A running average of iterates (or of extrapolated points); ``update`` is called after every step.
 
-    Subclasses are dataclasses that write ``weight``: how far the average moves towards the newest point.
+    Subclasses are dataclasses that write ``weight``: how far the average moves towards the newest point. The mean is
+    kept in float64 whatever the dtype of the weights (``accumulation``), and rounded to theirs when it is read.
     """
 
     of: Literal["iterate", "extrapolated"] = "iterate"
@@ -29,6 +31,8 @@ class Average(ABC):
     def __init__(self) -> None:
         self.count: Any = 0
         self._mean: dict[str, list[Tensor]] | None = None
+        self._dtypes: dict[str, list[torch.dtype]] = {}
+        """Of the weights."""
 
     @abstractmethod
     def weight(self) -> float | Tensor:
@@ -46,16 +50,21 @@ class Average(ABC):
             )
         self.count = self.count + 1
         if self._mean is None:
-            self._mean = clone(newest)
+            self._mean = {name: [accumulator(t) for t in tensors] for name, tensors in newest.items()}
+            self._dtypes = {name: [t.dtype for t in tensors] for name, tensors in newest.items()}
         else:
+            weight = self.weight()
             for name, mean in self._mean.items():
-                lerp_(mean, [t.detach() for t in newest[name]], self.weight())
+                accumulate_(mean, newest[name], weight)
 
     def point(self) -> Point:
-        """The averaged weights."""
+        """The averaged weights, in the dtypes of the weights."""
         if self._mean is None:
             raise InvalidValue(f"{type(self).__name__} has no points yet: call update after a step")
-        return self._mean
+        return {
+            name: [t.to(dtype) for t, dtype in zip(tensors, self._dtypes[name], strict=True)]
+            for name, tensors in self._mean.items()
+        }
 
     def reset(self, members: Tensor | None = None) -> None:
         """Forget every point (of the ``members`` of a mask): the next one starts a new average."""
@@ -71,9 +80,13 @@ class Average(ABC):
             yield game
 
     def state_dict(self) -> dict[str, Any]:
-        return {"count": self.count, "mean": self._mean}
+        return {"count": self.count, "mean": self._mean, "dtypes": self._dtypes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         count = state["count"]
         self.count = count.cpu() if isinstance(count, Tensor) else count
-        self._mean = None if state["mean"] is None else clone(state["mean"])
+        mean = state["mean"] or {}
+        self._mean = {name: [accumulator(t) for t in tensors] for name, tensors in mean.items()} or None
+        # checkpoints of before have the mean in the dtypes of the weights
+        dtypes = state.get("dtypes") or {name: [t.dtype for t in tensors] for name, tensors in mean.items()}
+        self._dtypes = {name: list(found) for name, found in dtypes.items()}
