@@ -93,7 +93,7 @@ def parts(folder):
         (corrupt, {"resident_bytes": 0}, "9.png is not a readable picture ("),
         (not_a_picture, {}, "9.png is not a readable picture (no known format)"),
         (grey, {}, "9.png is grey and {folder}/0.png is colour: set mode to 'grey' or 'colour'"),
-        (sixteen_bits, {}, "9.png has pixels of kind 'I;16': expected 8-bit grey or colour"),
+        (sixteen_bits, {}, "9.png is grey and {folder}/0.png is colour: set mode to 'grey' or 'colour'"),
         (empty, {}, "faces holds no pictures: expected .png, .jpg"),
         (beside_classes, {}, "holds 0.png beside the sub-folder cats"),
         (parts, {}, "has the sub-folders train, which are parts and no classes"),

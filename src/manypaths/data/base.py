@@ -29,12 +29,14 @@ class Data:
     Attributes:
         note: what must be said beside any number made with these images, or nothing.
         fingerprint: the checksum, where reading the data has found it already.
+        notes: what reading decided on the user's behalf, a line each: what was scaled, turned or passed over.
     """
 
     real: Tensor
     labels: Tensor | None = None
     note: str = ""
     fingerprint: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.real)
@@ -52,7 +54,8 @@ class Data:
 
     def take(self, rows: slice | Tensor) -> Data:
         """Some of the rows: a view for a slice, a copy for indices."""
-        return Data(self.real[rows], None if self.labels is None else self.labels[rows], self.note)
+        labels = None if self.labels is None else self.labels[rows]
+        return Data(self.real[rows], labels, self.note, notes=self.notes)
 
 
 class Digest:

@@ -16,10 +16,12 @@ from typing import Any, Literal
 from manypaths import fields
 from manypaths.data.base import data_directory
 from manypaths.data.parquet import ParquetPictures, label_tensor, parquet_files
-from manypaths.data.pictures import Framing, Item, Kind, Pictures
+from manypaths.data.pictures import Framing, Item, Pictures
 from manypaths.data.splits import OfficialSplits
 from manypaths.data.stored import RESIDENT_BYTES
 from manypaths.errors import InvalidType, MissingData, unknown_name
+from manypaths.sources.eight_bits import Background, Kind
+from manypaths.sources.pixels import Range
 
 _OFFLINE = "HF_HUB_OFFLINE"
 _PATIENCE = 0.5  # seconds to wait for the hub before going on without a network
@@ -39,7 +41,7 @@ class Hub(OfficialSplits):
         revision: a commit, to pin what is read.
         image, label: columns of the pictures and of the class indices (none: no labels).
         train, test: names of the repository's two parts.
-        size, crop, mode: as of ``image-folder``.
+        size, crop, mode, background, range: as of ``image-folder``.
         resident_bytes: above so many decoded bytes the images are mapped from a file.
     """
 
@@ -53,11 +55,13 @@ class Hub(OfficialSplits):
     size: fields.PositiveInt | None = None
     crop: fields.PositiveInt | None = None
     mode: Kind | None = None
+    background: Background = "white"
+    range: Range | None = None
     resident_bytes: fields.NonNegativeInt = RESIDENT_BYTES
 
     def part(self, name: Literal["train", "test"]) -> Pictures:
         split = self.train if name == "train" else self.test
-        framing = Framing(self.size, self.crop, self.mode)
+        framing = Framing(self.size, self.crop, self.mode, self.background, self.range)
         folder = data_directory() / "hub" / self.repository
         name_in_cache = self.repository.replace("/", "--")
         if files := parquet_files(folder, split):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import warnings
 import zlib
 from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,14 +21,20 @@ from torch import Tensor
 from manypaths.data.base import BLOCK
 from manypaths.data.stored import About, Images
 from manypaths.errors import InvalidValue
+from manypaths.sources.eight_bits import Background, Kind, eight_bits, kind_of, remarks, upright_size
+from manypaths.sources.pixels import Range
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Kind = Literal["grey", "colour"]
-_GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error)  # what Pillow's decoders raise
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
+"""Formats that are read, by the contents: some of Pillow's others run programs (EPS)."""
+
+_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,18 +51,21 @@ class Framing:
 
     The square of side ``crop`` around the centre is kept (with a ``size`` and no ``crop``, the largest square), then
     scaled to ``size`` x ``size`` with Pillow's bicubic filter, which averages when it shrinks. ``mode`` turns colour
-    into luma (ITU-R 601) or repeats grey three times; ``None`` keeps what the pictures are. Transparency is dropped.
+    into luma (ITU-R 601) or repeats grey three times; ``None`` keeps what the pictures are. Before all this a picture
+    is turned upright, laid over the ``background`` and scaled from ``range`` to 8 bits (``eight_bits``).
     """
 
     size: int | None = None
     crop: int | None = None
     mode: Kind | None = None
+    background: Background = "white"
+    range: Range | None = None
 
-    def apply(self, image: Image) -> Tensor:
+    def apply(self, image: Image, where: str) -> Tensor:
         """A picture as uint8 (C, H, W)."""
         from PIL.Image import Resampling
 
-        image = image.convert("L" if self.mode == "grey" else "RGB")
+        image = eight_bits(image, where, mode=self.mode, background=self.background, range=self.range)
         side = self.crop or (min(image.size) if self.size else None)
         if side is not None:
             left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -72,8 +85,10 @@ class Pictures(Images):
     """
 
     encoded = True
+    decoding = 2  # 1 ignored the Exif orientation and showed what is hidden under alpha
     framing: Framing
     exact: tuple[Kind, tuple[int, int]] | None = None
+    _shape: tuple[int, int, int] | None = None
 
     @abstractmethod
     def items(self, start: int, stop: int) -> list[Item]:
@@ -85,21 +100,35 @@ class Pictures(Images):
             kind, (width, height) = self.exact
             return About((1 if kind == "grey" else 3, height, width), self.note())
         first: tuple[Item, Kind, tuple[int, int]] | None = None
-        for block in rows.split(BLOCK):
-            start, stop = int(block[0]), int(block[-1]) + 1
-            items = self.items(start, stop)
-            for row in (block - start).tolist():
-                item = items[row]
-                with opened(item) as image:
-                    kind, size = kind_of(image, item), image.size
-                first = first or (item, kind, size)
-                self._check(item, kind, size, first)
+        broken: list[UnreadablePicture] = []
+        remarked: Counter[str] = Counter()
+        for item in self._items(rows):
+            try:
+                with opened(item) as image, _readable(item):
+                    kind, size = kind_of(image, item.where), upright_size(image)
+                    found = remarks(image, item.where, background=self.framing.background, range=self.framing.range)
+            except UnreadablePicture as error:
+                broken.append(error)
+                continue
+            remarked.update(found)
+            first = first or (item, kind, size)
+            self._check(item, kind, size, first)
+        if broken:
+            others = f"; {len(broken) - 1} more cannot be read, the next is {broken[1].where}" if broken[1:] else ""
+            raise InvalidValue(f"{broken[0]}{others}")
         assert first is not None
         item, kind, (width, height) = first
         self.framing = replace(self.framing, mode=self.framing.mode or kind)
         side = self.framing.size or self.framing.crop
-        shape = (1 if self.framing.mode == "grey" else 3, side or height, side or width)
-        return About(shape, self.note())
+        self._shape = (1 if self.framing.mode == "grey" else 3, side or height, side or width)
+        notes = tuple(f"{self.name}: {n:,} of {len(rows):,} pictures {what}" for what, n in remarked.items())
+        return About(self._shape, self.note(), notes)
+
+    def _items(self, rows: Tensor) -> Iterator[Item]:
+        for block in rows.split(BLOCK):
+            start, stop = int(block[0]), int(block[-1]) + 1
+            items = self.items(start, stop)
+            yield from (items[row] for row in (block - start).tolist())
 
     def note(self) -> str:
         """What must be said beside numbers made with these pictures."""
@@ -110,13 +139,17 @@ class Pictures(Images):
 
     def _decoded(self, item: Item) -> Tensor:
         with opened(item) as image:
-            if self.exact is not None and (found := (kind_of(image, item), image.size)) != self.exact:
+            if self.exact is not None and (found := (kind_of(image, item.where), image.size)) != self.exact:
                 expected, got = (f"{kind}, {_by(size)}" for kind, size in (self.exact, found))
                 raise InvalidValue(f"{item.where} is {got}: expected {expected}, as all of {self.name}")
-            try:
-                return self.framing.apply(image)
-            except _BROKEN as error:
-                raise _unreadable(item, error) from error
+            with _readable(item):
+                pixels = self.framing.apply(image, item.where)
+        if self._shape is not None and pixels.shape != self._shape:  # an orientation that stands behind the pixels
+            raise InvalidValue(
+                f"{item.where} is {_by((pixels.shape[2], pixels.shape[1]))} once it is upright: set size "
+                "(--set data.size=64)"
+            )
+        return pixels
 
     def _check(self, item: Item, kind: Kind, size: tuple[int, int], first: tuple[Item, Kind, tuple[int, int]]) -> None:
         other, its_kind, its_size = first
@@ -135,32 +168,59 @@ class Pictures(Images):
             )
 
 
+class UnreadablePicture(InvalidValue):
+    """A picture that Pillow cannot read, or will not for its size."""
+
+    def __init__(self, where: str, why: str):
+        super().__init__(f"{where} {why}")
+        self.where = where
+
+
 def opened(item: Item) -> Image:
     """A picture whose header was read and whose pixels were not."""
     from PIL import Image, UnidentifiedImageError
 
+    Image.init()  # a list of formats may name none that this Pillow lacks
+    formats = [name for name in _FORMATS if name in Image.OPEN]
+    contents = io.BytesIO(item.contents) if isinstance(item.contents, bytes) else item.contents
+    with _readable(item):
+        try:
+            image = Image.open(contents, formats=formats)
+        except UnidentifiedImageError:
+            raise UnreadablePicture(item.where, _BAD.format("no known format")) from None
+        if image.format == "TIFF":
+            image.filename = ""  # a file that Pillow maps is turned in its size and not in its pixels
+        return image
+
+
+_BAD = "is not a readable picture ({}): replace it or take it away"
+
+
+@contextlib.contextmanager
+def _readable(item: Item) -> Iterator[None]:
+    """Whatever Pillow's decoders raise becomes one line; more pixels than it takes for safe are refused."""
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
+
     try:
-        return Image.open(io.BytesIO(item.contents) if isinstance(item.contents, bytes) else item.contents)
-    except UnidentifiedImageError:
-        raise _unreadable(item, "no known format") from None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # of damaged Exif data and the like
+            warnings.simplefilter("error", DecompressionBombWarning)
+            yield
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        size = next((word for word in str(error).split() if word.lstrip("(").isdigit()), "too many").lstrip("(")
+        raise UnreadablePicture(
+            item.where,
+            f"has {size} pixels, more than Pillow takes for safe: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS",
+        ) from None
+    except InvalidValue:
+        raise
     except _BROKEN as error:
-        raise _unreadable(item, error) from error
-
-
-def kind_of(image: Image, item: Item) -> Kind:
-    """Whether a picture is grey or coloured."""
-    if image.mode not in (*_GREY, *_COLOUR):
-        raise InvalidValue(f"{item.where} has pixels of kind {image.mode!r}: expected 8-bit grey or colour")
-    return "grey" if image.mode in _GREY else "colour"
+        raise UnreadablePicture(item.where, _BAD.format(str(error).partition("\n")[0])) from error
 
 
 def is_picture(path: Path) -> bool:
     """By the name: hidden files and other suffixes are none."""
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-
-
-def _unreadable(item: Item, error: object) -> InvalidValue:
-    return InvalidValue(f"{item.where} is not a readable picture ({error}): replace it or take it away")
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -33,10 +33,12 @@ _STALE = 3600.0  # seconds after which an unfinished file cannot be a living wri
 
 @dataclass(frozen=True)
 class About:
-    """What decoding will give: the shape of one image, and what must be said beside numbers made with them."""
+    """What decoding will give: the shape of one image, what must be said beside numbers made with them (``note``), and
+    what a user should know that reading them decided (``notes``)."""
 
     shape: tuple[int, int, int]
     note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Images(ABC):
@@ -46,6 +48,7 @@ class Images(ABC):
         name: what the file in the cache is called.
         labels: (N,) class indices, or ``None``.
         made_of: all that decides the pixels, JSON-ready: files with their sizes and times, and settings.
+        decoding: its version; a change in how the same files become pixels takes the next number.
         encoded: whether an image is a JPEG or the like, so that decoding costs time.
         resident_bytes: the budget.
     """
@@ -54,6 +57,7 @@ class Images(ABC):
     labels: Tensor | None = None
     made_of: Any
     encoded: bool = False
+    decoding: int = 1
     resident_bytes: int = RESIDENT_BYTES
 
     @abstractmethod
@@ -84,7 +88,7 @@ class Images(ABC):
             for block in self._blocks(index):
                 real[done : done + len(block)] = block
                 done += len(block)
-            return Data(real, labels, about.note)
+            return Data(real, labels, about.note, notes=about.notes)
         _require_space(cached.parent, size, self.name)
         self._decode(index, about, cached)
         found = _opened(cached, self.resident_bytes, labels)
@@ -99,7 +103,8 @@ class Images(ABC):
 
     def _cached(self, index: Tensor) -> Path:
         rows = hashlib.sha256(index.numpy().tobytes()).hexdigest()
-        made_of = json.dumps([_LAYOUT, self.made_of, rows], sort_keys=True)
+        version = [_LAYOUT] if self.decoding == 1 else [_LAYOUT, self.decoding]
+        made_of = json.dumps([*version, self.made_of, rows], sort_keys=True)
         return data_directory() / "cache" / f"{self.name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.u8"
 
     def _worth_keeping(self, index: Tensor, folder: Path) -> bool:
@@ -113,7 +118,8 @@ class Images(ABC):
             for block in self._blocks(index):
                 digest.update(block)
                 file.write(block.contiguous().numpy().tobytes())
-        card = {"shape": [len(index), *about.shape], "checksum": digest.text(), "note": about.note, "set": self.name}
+        said = {"note": about.note, "notes": about.notes}
+        card = {"shape": [len(index), *about.shape], "checksum": digest.text(), **said, "set": self.name}
         write_atomically(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
 
 
@@ -127,7 +133,8 @@ def _opened(path: Path, resident_bytes: int, labels: Tensor | None) -> Data | No
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
     mapped = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(card["shape"])
-    return Data(mapped.clone() if size <= resident_bytes else mapped, labels, card["note"], card["checksum"])
+    real = mapped.clone() if size <= resident_bytes else mapped
+    return Data(real, labels, card["note"], card["checksum"], tuple(card.get("notes", ())))
 
 
 def _writable(folder: Path) -> bool:

@@ -229,7 +229,7 @@ class Recipe:
             schedules={path: part.build() for path, part in self.schedules.items()},
             seed=self.seed,
         )
-        training.notes += [note] if note else []
+        training.notes += [*data.notes, *([note] if note else [])]
         return training
 
     def differences(self, other: Recipe) -> list[str]:

@@ -15,6 +15,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.fields import check_arguments
 from manypaths.randomness import counter_uniform, generator_for, seed_for
 from manypaths.sources.base import FiniteSource
+from manypaths.sources.eight_bits import eight_bits
 from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.pixels import Pixels, to_float
 
@@ -222,7 +223,7 @@ def _as_tensor(item: Any) -> Tensor:
     if isinstance(item, (Tensor, np.ndarray)):
         return torch.as_tensor(item)
     if hasattr(item, "getbands"):  # a picture, without importing Pillow
-        pixels = torch.from_numpy(np.array(item.convert("L" if item.mode in ("1", "L") else "RGB")))
+        pixels = torch.from_numpy(np.array(eight_bits(item, "a picture of the data set")))
         return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
     raise InvalidType(f"items are {type(item).__name__}: expected tensors (add a transform to the data set)")
 
