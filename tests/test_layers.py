@@ -22,6 +22,7 @@ GROUND = [
     "vectors",
     "step",
     "eager",
+    "user_code",
     "_exports",
 ]
 PIECES = [*GROUND, "sources", "objectives", "penalties", "models", "data"]

@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.user_code import require_trust
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class Unbuilt:
     target: Any
 
 
+@dataclass(frozen=True)
+class Trusted:
+    """Marks a text that decides which code runs: refused where a file names it and is not trusted."""
+
+    what: str
+
+
+CodeName = Annotated[str, Trusted("code")]
+"""``package.module:name``, imported when it is used."""
+PickleFile = Annotated[str, Trusted("pickle")]
+"""A file whose reading runs what is in it."""
 PositiveInt = Annotated[int, Bound(at_least=1)]
 NonNegativeInt = Annotated[int, Bound(at_least=0)]
 Positive = Annotated[float, Bound(above=0, below=math.inf)]
@@ -131,6 +143,8 @@ def _stand_in(value: Unbuilt, annotation: Any, name: str) -> Unbuilt:
 
 def _bounded(value: Any, bounds: tuple[Any, ...], name: str) -> Any:
     for bound in bounds:
+        if isinstance(bound, Trusted):
+            require_trust(str(value), bound.what)
         if isinstance(bound, Bound) and not (isinstance(value, (int, float)) and bound.holds(value)):
             raise InvalidValue(f"{name} is {value!r}: expected a number {bound}")
     return value

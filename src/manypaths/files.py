@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from manypaths.errors import InvalidValue
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ +-]{0,99}")
+LARGEST_JSON = 1 << 24
 _PREFIX = ".manypaths-writing-"
+
+
+def require_plain_name(name: str, what: str) -> None:
+    """Refuse what would not be the name of one file here: a path, a hidden file, a name of 101 characters."""
+    if not PLAIN.fullmatch(name) or name.endswith((".", " ")):
+        raise InvalidValue(
+            f"{what} is {name!r}: expected a plain name (letters, digits, '-', '_', '.', '+', spaces; at most 100), "
+            "for files are called after it"
+        )
 
 
 @contextlib.contextmanager
@@ -34,6 +49,18 @@ def write_atomically(path: Path, contents: bytes | str) -> None:
     """Replace the contents of ``path`` in one piece."""
     with atomic_file(path) as file:
         file.write(contents.encode() if isinstance(contents, str) else contents)
+
+
+def read_json(path: Path) -> Any:
+    """The contents of a JSON file, or one line that says what is wrong with it."""
+    try:
+        if (size := path.stat().st_size) > LARGEST_JSON:
+            raise InvalidValue(f"{path} has {size:,} bytes: expected JSON of at most {LARGEST_JSON:,}")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"{path} is not JSON ({error})") from error
+    except RecursionError:
+        raise InvalidValue(f"{path} is nested too deeply for a settings file") from None
 
 
 def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from manypaths import user_code
 from manypaths.errors import InvalidType, unknown_name
 
 
@@ -105,14 +106,14 @@ def registry_for(contract: Any) -> Registry | None:
 
 
 def lookup(name: str, contract: Any) -> Any:
-    """The class that ``name`` stands for: a name of the contract's table, or a user's ``package.module:Class``."""
+    """The class that ``name`` stands for: a name of the contract's table, or a user's ``package.module:Class``.
+
+    Checked against the contract before anything is called; for what a file may name see ``user_code``.
+    """
     table = registry_for(contract)
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            target = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise unknown_name(f"class ({error})", name, table or ()) from error
+        what = table.kind if table is not None else contract.__name__
+        target = user_code.check_contract(user_code.load(name, what), name, contract)
     elif table is not None:
         target = table[name]
     else:

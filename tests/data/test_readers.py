@@ -190,8 +190,9 @@ def test_a_dataset_of_the_users_own(monkeypatch) -> None:
     assert "takes 6,480 bytes: expected at most resident_bytes, 6,479 bytes" in message(
         lambda: TorchDataset(dataset="tiny_files:Own", resident_bytes=6479)
     )
-    assert "dataset is 'tiny_files:Owm': expected package.module:name" in message(
-        lambda: TorchDataset(dataset="tiny_files:Owm")
+    assert (
+        "dataset is 'tiny_files:Owm': module 'tiny_files' has no attribute 'Owm'; expected package.module:name"
+        in message(lambda: TorchDataset(dataset="tiny_files:Owm"))
     )
 
 

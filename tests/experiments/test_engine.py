@@ -255,7 +255,7 @@ def test_status_runs_nothing(tmp_path, quiet) -> None:
 
 
 def test_mistakes_in_a_study(tmp_path) -> None:
-    with pytest.raises(InvalidValue, match="no cell function 'toy_study:nothing'"):
+    with pytest.raises(InvalidValue, match="cell function is 'toy_study:nothing': module 'toy_study' has no attribute"):
         Cell("toy_study:nothing").key  # noqa: B018
     with pytest.raises(InvalidType, match="toy_study:study declares no version"):
         Cell("toy_study:study").key  # noqa: B018
@@ -293,7 +293,7 @@ def test_the_command_line(tmp_path, command, monkeypatch) -> None:
 
     assert "unknown study 'noise-counterexampel': did you mean 'noise-counterexample'?" in error("noise-counterexampel")
     assert "did you mean 'laptop'?" in error("noise-counterexample", "--scale", "labtop")
-    assert "unknown study" in error("toy_study:nothing")
+    assert "study is 'toy_study:nothing': module 'toy_study' has no attribute" in error("toy_study:nothing")
     assert "runs/toy-smoke holds no study yet" in error("toy_study:study", "--status")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").touch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import typer
@@ -10,13 +9,14 @@ import typer
 from manypaths.cli import evaluate, list_, report, run, study
 from manypaths.cli.app import app
 from manypaths.errors import InputError
+from manypaths.user_code import current_folder_last
 
 __all__ = ["app", "evaluate", "list_", "main", "report", "run", "study"]
 
 
 def main() -> None:
     """The entry point: what the user got wrong is one line and exit status 2."""
-    sys.path.insert(0, "")  # so that a recipe can name a class of the user's own: package.module:Class
+    current_folder_last()
     warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     try:
         app()

@@ -24,6 +24,11 @@ Start with `manypaths list`, then `manypaths run digits-svre`, then `manypaths r
 DataDir = Annotated[Path | None, typer.Option(help="Where data sets live (default: $MANYPATHS_DATA).")]
 
 
+TrustCode = Annotated[
+    bool, typer.Option("--trust-code", help="Import code that the file names, if you trust whoever wrote it.")
+]
+
+
 def look_for_data_in(directory: Path | None) -> None:
     """Data sets are read from here, in this process and in those that it starts."""
     if directory is not None:

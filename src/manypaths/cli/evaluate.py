@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from manypaths.cli.app import DataDir, app, look_for_data_in
+from manypaths.cli.app import DataDir, TrustCode, app, look_for_data_in
 from manypaths.errors import InvalidValue
 
 
@@ -31,6 +31,7 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="Generated samples.")] = 5000,
     net: Annotated[str | None, typer.Option(help="Feature net; the data set's own CNN by default.")] = None,
     average: Annotated[str | None, typer.Option(help="Only this: `last` or an average's name.")] = None,
+    trust_code: TrustCode = False,
     data_dir: DataDir = None,
 ) -> None:
     """Score a run, its last iterate and each average, with the recipe's metrics or with those named.
@@ -50,11 +51,11 @@ def evaluate(
 
     if not (directory / "recipe.json").exists():
         raise InvalidValue(f"{directory} holds no run: expected a directory with a recipe.json")
-    recipe = Recipe.read(directory / "recipe.json")
+    recipe = Recipe.read(directory / "recipe.json", trust_code=trust_code)
     if metric:
         recipe = recipe.with_({"metrics": ",".join(metric)})
     scorer = Scorer(recipe, net=net, samples=samples)
-    work = Run.opened(directory)
+    work = Run.opened(directory, trust_code=trust_code)
     rows = evaluate_run(work.directory, work.training, scorer, average)
     work.export()
     table = Table("generator", "metric", "value", title=f"{directory}, step {work.training.steps}")

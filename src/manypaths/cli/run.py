@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manypaths.cli.app import DataDir, app, look_for_data_in
+from manypaths.cli.app import DataDir, TrustCode, app, look_for_data_in
 from manypaths.errors import InvalidValue
 
 if TYPE_CHECKING:
     from manypaths.run.loop import Run
+    from manypaths.run.recipe import Recipe
 
 
 def _recipe_names(incomplete: str) -> list[str]:
@@ -42,6 +43,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the directory.")] = False,
     data_dir: DataDir = None,
     audit: Annotated[bool, typer.Option("--audit", help="Check the game for known mistakes and stop.")] = False,
+    trust_code: TrustCode = False,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
     """Train a recipe.
@@ -63,7 +65,7 @@ def run(
     from manypaths.run.memory import keep_freed_memory
     from manypaths.run.progress import Terminal
 
-    chosen, home = _find_recipe(recipe)
+    chosen, home = _find_recipe(recipe, trust_code=trust_code and not show)
     chosen = chosen.with_(changes)
     if show:
         typer.echo(json.dumps(chosen.to_plain(), indent=2))
@@ -111,7 +113,7 @@ def _settings(texts: list[str]) -> dict[str, str]:
     return changes
 
 
-def _find_recipe(text: str):
+def _find_recipe(text: str, *, trust_code: bool) -> tuple[Recipe, Path | None]:
     """A recipe by name, from a JSON file, or from a run directory; and that directory."""
     from manypaths.recipes import RECIPES
     from manypaths.run.recipe import Recipe
@@ -122,9 +124,9 @@ def _find_recipe(text: str):
             raise InvalidValue(
                 f"{path} is a directory without a recipe.json: expected a run directory or a recipe's name"
             )
-        return Recipe.read(path / "recipe.json"), path
+        return Recipe.read(path / "recipe.json", trust_code=trust_code), path
     if path.suffix == ".json":
         if not path.exists():
             raise InvalidValue(f"{path} does not exist")
-        return Recipe.read(path), None
+        return Recipe.read(path, trust_code=trust_code), None
     return RECIPES[text](), None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from manypaths import fields
+from manypaths import fields, user_code
 from manypaths.data.base import Data
 from manypaths.data.splits import HashedSplits
 from manypaths.data.stored import RESIDENT_BYTES, gigabytes
@@ -29,7 +28,7 @@ class TorchDataset(HashedSplits):
         resident_bytes: above so many bytes it is refused.
     """
 
-    dataset: str
+    dataset: fields.CodeName
     resident_bytes: fields.NonNegativeInt = RESIDENT_BYTES
 
     def load(self) -> Data:
@@ -54,9 +53,4 @@ class TorchDataset(HashedSplits):
 
 
 def _made(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    try:
-        target = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidValue(f"dataset is {name!r}: expected package.module:name ({error})") from error
-    return target()
+    return user_code.load(name, "dataset", "package.module:name")()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import time
 import traceback
@@ -13,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manypaths import fields
+from manypaths import fields, user_code
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.files import write_atomically
 from manypaths.former_names import former
@@ -89,11 +88,7 @@ class Cell:
 
 def resolve(function: str) -> CellFunction:
     """The cell function of that name."""
-    module, _, name = function.partition(":")
-    try:
-        target = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidValue(f"no cell function {function!r} ({error}): expected package.module:name") from error
+    target = user_code.load(function, "cell function", "package.module:name")
     if not isinstance(getattr(target, "version", None), int):
         raise InvalidType(f"{function} declares no version: expected a function under @versioned(1)")
     return target

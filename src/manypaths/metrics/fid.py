@@ -30,7 +30,7 @@ class Fid(SampleMetric):
     never downloaded, and read only when its sha256 begins as its name says, because reading it runs pickle.
     """
 
-    weights: str | None = None
+    weights: fields.PickleFile | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)

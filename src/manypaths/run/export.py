@@ -34,12 +34,13 @@ def weights_file(directory: RunDirectory, which: str) -> Path:
     return directory.path / f"generator-{which}.safetensors"
 
 
-def load(run: str | Path, average: str = LAST) -> nn.Module:
+def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> nn.Module:
     """The generator of a run, in eval mode: ``load("runs/digits-svre", average="ema")``.
 
     ``average`` is ``"last"`` or the name of one of the run's averages, whose BatchNorm statistics were recomputed. It
     maps latents (N, latent), and labels (N,) where the game is conditional, to data in the range that the run's
-    ``source.pixels`` says.
+    ``source.pixels`` says. A run that somebody else made may name code of theirs, which runs only with
+    ``trust_code=True``.
     """
     from safetensors.torch import load_file
 
@@ -52,7 +53,7 @@ def load(run: str | Path, average: str = LAST) -> nn.Module:
         raise InvalidValue(f"{run} has no exported generator yet: let it finish, or run manypaths evaluate {run}")
     if average not in found:
         raise unknown_name("average", average, found)
-    recipe = Recipe.read(directory.recipe)
+    recipe = Recipe.read(directory.recipe, trust_code=trust_code)
     generator = recipe.game.settings["generator"].build()
     generator.load_state_dict(load_file(found[average]))
     return generator.eval()

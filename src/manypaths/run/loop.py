@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from manypaths import user_code
 from manypaths.errors import InvalidType, InvalidValue, LostProcess
 from manypaths.files import write_atomically
 from manypaths.metrics.gradient_noise import gradient_noise
@@ -63,9 +64,12 @@ class Run:
             self.directory.create(recipe.to_plain(), command)
 
     @classmethod
-    def opened(cls, path: Path) -> Run:
-        """The run in a directory, at its last checkpoint, to be looked at: nothing is written."""
-        run = cls(Recipe.read(RunDirectory(path).recipe), path, resume=True, read_only=True)
+    def opened(cls, path: Path, *, trust_code: bool = False) -> Run:
+        """The run in a directory, at its last checkpoint, to be looked at: nothing is written.
+
+        ``trust_code`` as in ``Recipe.read``.
+        """
+        run = cls(Recipe.read(RunDirectory(path).recipe, trust_code=trust_code), path, resume=True, read_only=True)
         if not run.directory.checkpoint.exists():
             raise InvalidValue(f"{path} has no checkpoint yet: expected a run that has begun")
         return run
@@ -210,7 +214,8 @@ class Run:
         """The command that goes on where this run stopped."""
         start = ["torchrun", "--nproc-per-node", str(self.processes.size), "--no-python"]
         command = ["manypaths", "run", str(self.directory.path), "--resume"]
-        return shlex.join([*(start if self.processes.size > 1 else []), *command])
+        trust = ["--trust-code"] if self.recipe.code_names() else []
+        return shlex.join([*(start if self.processes.size > 1 else []), *command, *trust])
 
     # ---- how ------------------------------------------------------------------------------------------------------
 
@@ -231,7 +236,7 @@ class Run:
         """The recipe of a resumed run: the one in the directory, up to settings that do not change the trajectory."""
         if not self.directory.exists():
             raise InvalidValue(f"{self.directory.path} holds no run to resume: leave --resume away to start one")
-        there = Recipe.read(self.directory.recipe)
+        there = Recipe.read(self.directory.recipe, known=recipe.code_names())
         recipe = dataclasses.replace(recipe, threads=there.threads, name=there.name)
         if differences := recipe.differences(there):
             more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
@@ -252,7 +257,9 @@ class Run:
     def _load(self, *, read_only: bool) -> None:
         if self.directory.checkpoint.exists():
             state = checkpoint.load(self.directory.checkpoint)
-            if differences := self.recipe.differences(Recipe.from_plain(state["recipe"])):
+            with user_code.named_by(self.directory.checkpoint, trust_code=False, known=self.recipe.code_names()):
+                saved = Recipe.from_plain(state["recipe"])
+            if differences := self.recipe.differences(saved):
                 raise InvalidType(f"{self.directory.checkpoint} is of another recipe: {differences[0]}")
             self.training.load_state_dict(state["training"])
             self.seconds = state["seconds"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +12,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from manypaths import fields, specs
+from manypaths import fields, specs, user_code
 from manypaths.data.base import DataSet
 from manypaths.distributed.distributed import Distributed
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.evaluation.execution import Execution
+from manypaths.files import read_json, require_plain_name
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.metrics.base import SampleMetric
@@ -29,6 +29,7 @@ from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
+from manypaths.run.evaluation import LAST
 from manypaths.run.processes import processes
 from manypaths.schedules.base import Schedule
 from manypaths.schedules.scheduled import ROOTS
@@ -121,6 +122,11 @@ class Recipe:
         for part in ("data", "source", "game", "oracle", "rule", "execution"):
             specs.expect_spec(getattr(self, part), part)
         fields.check(self)
+        require_plain_name(self.name, "name")
+        for name in self.averages:
+            require_plain_name(name, "the name of an average")
+            if name == LAST:
+                raise InvalidValue(f"an average is named {name!r}, which is the last iterate: expected another name")
         if self.noise_draws < 2:
             raise InvalidValue(f"noise_draws is {self.noise_draws}: expected at least 2, for a variance needs two")
 
@@ -166,12 +172,19 @@ class Recipe:
         return cls(**{name: specs.from_plain(value, expected[name], name) for name, value in data.items()})
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """A recipe from a JSON file."""
-        try:
-            return cls.from_plain(json.loads(path.read_text(encoding="utf-8")))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise InvalidValue(f"{path} is not JSON ({error})") from error
+    def read(cls, path: Path, *, trust_code: bool = False, known: Collection[str] = ()) -> Recipe:
+        """A recipe from a JSON file.
+
+        Code that the file names outside this package and torch is imported only with ``trust_code``, or where it is
+        among the names that are ``known`` (``code_names`` of a recipe at hand).
+        """
+        with user_code.named_by(path, trust_code=trust_code, known=known):
+            return cls.from_plain(read_json(path))
+
+    def code_names(self) -> set[str]:
+        """Classes of the user's own, as ``package.module:Class``."""
+        named = (value for value in _flatten(self.to_plain()).values() if isinstance(value, str))
+        return {value for value in named if user_code.is_name(value) and not user_code.is_own(value)}
 
     def check(self) -> None:
         """Build what is cheap to build, so that bad values are said before data are read or weights allocated."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-
-from manypaths.errors import InvalidType, unknown_name
+from manypaths import user_code
+from manypaths.errors import InvalidType
 from manypaths.experiments.base import Study
 from manypaths.studies import STUDIES
 
 
 def find_study(text: str) -> Study:
     """A study by its name, or a user's own as ``package.module:function``."""
-    module, sign, name = text.partition(":")
-    if not sign:
+    if ":" not in text:
         return STUDIES[text]()
-    try:
-        made = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise unknown_name(f"study ({error})", text, STUDIES) from error
+    made = user_code.load(text, "study", "package.module:function")()
     if not isinstance(made, Study):
         raise InvalidType(f"{text} returned {made!r}: expected a Study")
     return made
