@@ -148,7 +148,10 @@ class Training:
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Everything that the next step depends on.
+
+        As in torch, the tensors are those at work: save it, or copy it deeply, before the next step.
+        """
         return {
             "steps": self.steps,
             "game": self.game.state_dict(),

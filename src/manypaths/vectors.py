@@ -6,6 +6,7 @@ Everything runs through ``torch._foreach_*``: one call for all tensors of a play
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,6 +84,17 @@ def present(tensors: Iterable[Tensor | None]) -> list[Tensor]:
 def clone(vector: Point) -> dict[str, list[Tensor]]:
     """A detached copy that shares no storage."""
     return {name: [t.clone() for t in tensors] for name, tensors in vector.items()}
+
+
+def copied(state: Any) -> Any:
+    """A state dict in memory of its own: what is loaded from one must not write into it, or into another's."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, Mapping):
+        return {key: copied(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(copied(value) for value in state)
+    return state
 
 
 def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:

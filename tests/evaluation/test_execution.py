@@ -299,6 +299,21 @@ def test_what_cannot_be_captured(without_a_gpu, monkeypatch) -> None:
     with pytest.raises(InvalidType, match="draws from torch's global generator .* expected False"):
         noisy.gradients(source(dtype=torch.float32).sample(8))
 
+    class Anew(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(64, 1)
+            self.register_buffer("scale", torch.ones(()))
+
+        def forward(self, data):
+            self.scale = 0.9 * self.scale + 0.1
+            return self.scale * self.linear(data.flatten(1)).flatten()
+
+    anew = Adversarial(DcganGenerator(**DCGAN, latent=4), Anew(), objective=NonSaturating())
+    Execution(capture=True).prepare(anew)
+    with pytest.raises(InvalidType, match=r"assigns a buffer anew, .* written in place \(buffer.copy_\(...\)\)$"):
+        anew.gradients(source(dtype=torch.float32).sample(8))
+
     def fails(self: Captured, evaluate: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nand much more")
 

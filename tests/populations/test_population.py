@@ -19,9 +19,11 @@ from manypaths import (
     FromLosses,
     FullBatch,
     Game,
+    Lookahead,
     NonSaturating,
     Optimizers,
     PairedSource,
+    PastExtragradient,
     Simultaneous,
     Stochastic,
     Training,
@@ -171,6 +173,68 @@ def test_resumed_equals_uninterrupted() -> None:
         for _ in range(9):
             training.step()
     assert torch.equal(flat(first.game.point()), flat(second.game.point()))
+
+
+class Scales(nn.Module):
+    """A running scale that the forward pass assigns anew instead of writing into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+
+    def forward(self, data):
+        self.scale = 0.9 * self.scale + 0.1 * data.detach().square().mean()
+        return (self.linear(data) / self.scale).flatten()
+
+
+@pytest.mark.parametrize("chunk", [MEMBERS, 3])
+def test_buffers_that_a_forward_pass_assigns_anew_move_as_alone(chunk) -> None:
+    def make(seed: int) -> Adversarial:
+        game = gan(seed)
+        torch.manual_seed(seed)
+        return Adversarial(game.generator, Scales().double(), objective=NonSaturating(), couples_samples=True)
+
+    oracle = lambda source: Stochastic(source, batch=6)  # noqa: E731
+    together = train(
+        Population.of(make, MEMBERS, chunk=chunk), oracle(PopulationSource.of(data, MEMBERS)), Simultaneous()
+    )
+    for i in range(MEMBERS):
+        alone = train(make(i), oracle(data(i)), Simultaneous())
+        assert difference(together, i, alone) < 1e-10
+        scale = together.game.players["critic"].get_buffer("scale")[i]
+        assert float(scale) == pytest.approx(float(alone.game.critic.scale), abs=1e-12)
+        assert abs(float(scale) - 1.0) > 1e-3
+
+
+def test_two_trainings_loaded_from_one_state_share_no_memory() -> None:
+    """Adam's moments, the snapshot, its centre, slow weights and averages: what one does, the other does not see."""
+
+    def start():
+        oracle = AcceleratedSVRG(ORACLES["svrg-geometric"](PopulationSource.of(data, MEMBERS), 0), tau=0.1)
+        rule = Lookahead(PastExtragradient(), k=3)
+        return train(Population.of(gan, MEMBERS), oracle, rule, steps=0)
+
+    first = start()
+    for _ in range(7):
+        first.step()
+    state = copy.deepcopy(first.state_dict())
+    kept, ends = copy.deepcopy(state), []
+    for _ in range(2):
+        training = start()
+        training.load_state_dict(state)
+        for _ in range(9):
+            training.step()
+        ends.append(flat(training.game.point()))
+        assert tensors_of(state) == tensors_of(kept)
+    assert torch.equal(*ends)
+
+
+def tensors_of(state) -> list:
+    if isinstance(state, torch.Tensor):
+        return state.tolist()
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return [tensors_of(part) for part in parts]
 
 
 def test_analytic_games() -> None:

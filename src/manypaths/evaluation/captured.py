@@ -76,7 +76,7 @@ class Captured:
                 "which a graph does not seed: expected False"
             )
         static = sample._map(lambda t: t.to(game.device, copy=True))
-        buffers = [b.clone() for b in game.buffers()]
+        lying, buffers = game.buffers(), [b.clone() for b in game.buffers()]
 
         def evaluate() -> Gradients:
             with torch.enable_grad(), parametrize.cached():
@@ -87,6 +87,11 @@ class Captured:
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise InvalidType(f"capture is True and this game cannot be captured ({reason}): expected False") from error
+        if any(old is not new for old, new in zip(lying, game.buffers(), strict=True)):
+            raise InvalidType(
+                "capture is True and a forward pass assigns a buffer anew, where a graph would never read it: expected "
+                "False, or a buffer that is written in place (buffer.copy_(...))"
+            )
         copy_(game.buffers(), buffers)  # as if nothing had been tried
         return static, replay, found
 

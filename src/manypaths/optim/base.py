@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
-from manypaths.vectors import Gradients, lerp_, present, rows
+from manypaths.vectors import Gradients, copied, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
 _State = dict[Tensor, dict[str, Any]]
@@ -153,7 +153,7 @@ class Optimizers(Mapping[str, Optimizer]):
         for name, optimizer in self.items():
             _load(optimizer, state["optimizers"][name])
         for name, schedule in self.schedules.items():
-            schedule.load_state_dict(state["schedules"][name])
+            schedule.load_state_dict(copied(state["schedules"][name]))
 
 
 def laid_out(gradient: Tensor | None, like: Tensor) -> Tensor | None:
@@ -180,7 +180,7 @@ def clip_members_(parameters: Sequence[Tensor], limit: float) -> None:
 
 def _load(optimizer: Optimizer, saved: dict[str, Any]) -> None:
     """Every tensor with the strides of its parameter, which may be others than when it was saved (channels_last)."""
-    optimizer.load_state_dict(saved)
+    optimizer.load_state_dict(copied(saved))  # torch keeps the tensors of what it is given
     for parameter, entry in optimizer.state.items():
         for key, value in entry.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:

@@ -15,7 +15,7 @@ from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.wrapper import Wrapper
-from manypaths.vectors import Gradients, Point, add_, replaced
+from manypaths.vectors import Gradients, Point, add_, copied, replaced
 
 
 @dataclass(eq=False)
@@ -95,4 +95,4 @@ class AcceleratedSVRG(Wrapper):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.centre, self._snapshots = state["centre"], state["snapshots"].cpu()
+        self.centre, self._snapshots = copied(state["centre"]), state["snapshots"].cpu()

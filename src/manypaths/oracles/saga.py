@@ -19,7 +19,7 @@ from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Index, Source
 from manypaths.sources.sample import Sample
-from manypaths.vectors import Gradients, add_
+from manypaths.vectors import Gradients, add_, copied
 
 Visit = tuple[int, "list[Tensor | None]"]
 
@@ -151,7 +151,7 @@ class SAGA(Oracle):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._coins.set_state(state["coins"])
-        self._visited = dict(state["visited"])
+        self._visited = copied(state["visited"])
         self.partition.forget()
         if state["table"] is None:
             self._table = None

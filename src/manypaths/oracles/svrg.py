@@ -26,7 +26,7 @@ from manypaths.oracles.variance_watch import VarianceWatch
 from manypaths.randomness import Coins
 from manypaths.sources.base import Source
 from manypaths.sources.sample import Sample
-from manypaths.vectors import Gradients, add_
+from manypaths.vectors import Gradients, add_, copied
 
 
 @dataclass(eq=False)
@@ -293,7 +293,7 @@ class SVRG(Oracle):
         if shot is None:
             self.snapshot = None
         elif self.snapshot is None or not self.snapshot.stands_at(shot["point"]):  # else its stored gradients stay good
-            self.snapshot = Snapshot(shot["point"], shot["buffers"], shot["mean"])
+            self.snapshot = Snapshot(**copied(shot))
         self.timer.load_state_dict(state["schedule"])
         self._coins.load_state_dict(state["coins"])
         self.watch.load_state_dict(state)

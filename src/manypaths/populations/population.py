@@ -189,21 +189,25 @@ class Population(Stacked, ClosedForm):
         self, sample: MemberSamples, names: tuple[str, ...], rows: slice
     ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
         """The losses of some members, and the leaves that they depend on."""
-        leaves, arguments = {}, {}
+        leaves, arguments, places = {}, {}, {}
         for name, stack in self.players.items():
             assert isinstance(stack, Stack)
             leaves[name], buffers = stack.tensors(rows)
-            arguments.update({f"modules_by_player.{name}.{k}": t for k, t in {**leaves[name], **buffers}.items()})
+            places.update({f"modules_by_player.{name}.{k}": t for k, t in buffers.items()})
+            arguments.update({f"modules_by_player.{name}.{k}": t for k, t in leaves[name].items()})
+        arguments.update(places)
         varied = {path: values[rows] for path, values in self.vary.items()}
         drawn = {key: tensor[rows] for key, tensor in sample.tensors().items()}
 
         def one(arguments: dict[str, Tensor], drawn: dict[str, Tensor], varied: dict[str, Tensor]) -> Any:
+            held = dict(arguments)  # torch writes into it what the modules hold in the end
             with self._varied(varied):
                 inputs = (sample.kind(**drawn), names)
-                return torch.func.functional_call(self._losses, arguments, inputs, tie_weights=self._losses.tied)
+                losses = torch.func.functional_call(self._losses, held, inputs, tie_weights=self._losses.tied)
+            return losses, {key: held[key].detach() for key in places if held[key] is not arguments[key]}
 
         try:
-            losses = torch.vmap(one)(arguments, drawn, varied)
+            losses, anew = torch.vmap(one)(arguments, drawn, varied)
         except RuntimeError as error:
             if "randomness" not in str(error):
                 raise
@@ -211,6 +215,8 @@ class Population(Stacked, ClosedForm):
                 "this game draws from torch's own generator (dropout, noise of its own), and members of a population "
                 "cannot: expected noise from sample.seed (counter_uniform)"
             ) from error
+        for key, buffer in anew.items():  # ``self.scale = 0.9 * self.scale + ...`` in a forward pass
+            copy_([places[key]], [buffer])
         return dict(zip(names, losses, strict=True)), leaves
 
     @contextlib.contextmanager

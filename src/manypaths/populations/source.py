@@ -106,7 +106,7 @@ class PopulationSource(Source):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for source, saved in zip(self.sources, state["members"], strict=True):
             source.load_state_dict(saved)
-        self._ahead = state["ahead"].cpu()
+        self._ahead = state["ahead"].cpu().clone()
 
     def require_finite(self, what: str) -> None:
         if self.size is None:

@@ -12,7 +12,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
-from manypaths.vectors import add_, scale_
+from manypaths.vectors import add_, copied, scale_
 
 
 @dataclass(eq=False)
@@ -72,4 +72,4 @@ class AlternatingExtrapolation(Rule):
         return {"ahead": dict(self._ahead)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._ahead = dict(state["ahead"])
+        self._ahead = copied(state["ahead"])

@@ -15,7 +15,7 @@ from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
 from manypaths.rules.update_gradient import Form, update_gradients
-from manypaths.vectors import Gradients, add_, lerp_, scale_
+from manypaths.vectors import Gradients, add_, copied, lerp_, scale_
 
 
 @dataclass(eq=False)
@@ -92,4 +92,4 @@ class Anchored(Rule):
         return {"anchor": dict(self._anchor), "moves": dict(self._moves)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._anchor, self._moves = dict(state["anchor"]), dict(state["moves"])
+        self._anchor, self._moves = copied(state["anchor"]), dict(state["moves"])

@@ -14,7 +14,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
-from manypaths.vectors import lerp_, replaced
+from manypaths.vectors import copied, lerp_, replaced
 
 
 @dataclass(eq=False)
@@ -77,5 +77,5 @@ class Lookahead(Rule):
         return {"slow": self._slow, "since": self._since, "inner": self.inner.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._slow, self._since = state["slow"], state["since"]
+        self._slow, self._since = copied(state["slow"]), state["since"]
         self.inner.load_state_dict(state["inner"])

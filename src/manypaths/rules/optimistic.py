@@ -13,7 +13,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
-from manypaths.vectors import add_
+from manypaths.vectors import add_, copied
 
 
 @dataclass(eq=False)
@@ -65,4 +65,4 @@ class Optimistic(Rule):
         return {"past": dict(self._past)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._past = dict(state["past"])
+        self._past = copied(state["past"])

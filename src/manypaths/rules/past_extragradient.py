@@ -11,7 +11,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
-from manypaths.vectors import Gradients
+from manypaths.vectors import Gradients, copied
 
 
 @dataclass(eq=False)
@@ -56,4 +56,4 @@ class PastExtragradient(Rule):
         return {"past": dict(self._past)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._past = dict(state["past"])
+        self._past = copied(state["past"])

@@ -131,7 +131,7 @@ class PairedSource(FiniteSource):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._redraws, self._drawn, order = state["redraws"], state["drawn"], state["order"]
-        self._order = None if order is None else order.cpu()
+        self._order = None if order is None else order.cpu().clone()
         self._partitions = state.get("partitions", self._redraws)  # checkpoints of before have one count for both
         self._fill()
 
