@@ -36,7 +36,7 @@ class Training:
         optimizers: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
         averages: running averages by name, or a single one.
         schedules: numbers that change on the way, by their paths: ``{"optimizers.critic.lr": Cosine(over=1000)}``.
-        seed: of the restart coin.
+        seed: of the restart coin, and of the latents with which averages are evaluated.
 
     Attributes:
         steps: steps taken so far.
@@ -62,6 +62,7 @@ class Training:
         self.optimizers.check(game)
         self.averages = _named(averages)
         for name, average in self.averages.items():
+            average.knows(oracle.source, seed)
             if average.of == "extrapolated" and not rule.keeps_extrapolated():
                 raise InvalidType(
                     f"the average {name!r} wants extrapolated points and {type(rule).__name__} does not announce them: "

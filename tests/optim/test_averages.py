@@ -6,12 +6,21 @@ import pytest
 import torch
 from torch import nn
 
+from manypaths.games.adversarial import Adversarial
 from manypaths.games.from_losses import FromLosses
+from manypaths.games.generated import inputs as inputs_of
+from manypaths.models.mlp import MlpCritic
+from manypaths.objectives.non_saturating import NonSaturating
 from manypaths.optim.averaging.accumulation import AT_ONCE, accumulate_, accumulator
 from manypaths.optim.averaging.ema import EMA
 from manypaths.optim.averaging.uniform import UniformAverage
+from manypaths.oracles.stochastic import Stochastic
+from manypaths.rules.simultaneous import Simultaneous
 from manypaths.run import checkpoint
+from manypaths.run.evaluation import evaluated, inputs
+from manypaths.sources.paired import PairedSource
 from manypaths.step import StepInfo
+from manypaths.training import Training
 from manypaths.vectors import lerp_
 
 NOTHING = StepInfo({})
@@ -96,3 +105,77 @@ def test_large_tensors_are_averaged_in_pieces_and_equal_to_the_bit() -> None:
     accumulate_(means[:1], [new], 0.3)
     lerp_(means[1:], [new.double()], 0.3)
     assert torch.equal(*means)
+
+
+# ---- what an average's generator looks like --------------------------------------------------------------------------
+
+
+def gan() -> Adversarial:
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 2))
+    generator[1].eval()  # one part that the user keeps in eval mode
+    return Adversarial(generator, MlpCritic(hidden=(8,)), objective=NonSaturating())
+
+
+def trained(game: Adversarial, averages, steps: int = 30) -> Training:
+    draw = torch.Generator().manual_seed(0)
+    source = PairedSource(torch.randn(64, 2, generator=draw), latent=3, latents="fresh")
+    optimizers = {name: torch.optim.SGD(game.parameters(name), lr=0.3) for name in game.players}
+    training = Training(game, Stochastic(source, batch=16), Simultaneous(), optimizers, averages=averages, seed=5)
+    for _ in range(steps):
+        training.step()
+    return training
+
+
+def test_a_swapped_average_has_the_batchnorm_statistics_that_evaluate_uses() -> None:
+    game = gan()
+    training = trained(game, EMA(decay=0.9))
+    average, latents = training.averages["ema"], torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    with evaluated(training, "ema", seed=5) as generator, torch.no_grad():
+        expected = generator(latents)
+    kept, modes = [b.clone() for b in game.buffers()], [m.training for m in game.generator.modules()]
+    with average.swapped(game), torch.no_grad():
+        assert [m.training for m in game.generator.modules()] == modes
+        mean = game.generator[0](inputs(training, 2048, 5, "batchnorm")[0]).mean(0)
+        assert (game.generator[1].running_mean - mean).abs().max() < 1e-5
+        game.generator.eval()
+        assert torch.equal(game.generator(latents), expected)
+        for buffer, last in zip(game.buffers(), kept, strict=True):
+            buffer.copy_(last)
+        assert (game.generator(latents) - expected).abs().max() > 1e-3, "the last iterate's statistics differ"
+    assert all(map(torch.equal, kept, game.buffers()))
+
+
+def test_looking_at_an_average_with_dropout_moves_no_random_numbers_of_training() -> None:
+    game = gan()
+    training = trained(game, EMA(decay=0.9), steps=3)
+    before = torch.get_rng_state()
+    with training.averages["ema"].swapped(game):
+        pass
+    for mode in ("eval", "train"):
+        with evaluated(training, "ema", mode=mode) as generator, torch.no_grad():
+            seen = generator(torch.ones(4, 3))
+        with evaluated(training, "ema", mode=mode) as generator, torch.no_grad():
+            assert torch.equal(generator(torch.ones(4, 3)), seen), "noise is a function of the seed"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_average_without_a_source_says_whose_statistics_it_has() -> None:
+    game, average = gan(), EMA(decay=0.9)
+    average.update(game, NOTHING)
+    said = pytest.warns(UserWarning, match=r"last iterate's .* expected swapped\(game, source=source\)")
+    with said as caught, average.swapped(game):
+        pass
+    assert caught[0].filename == __file__
+    source = PairedSource(torch.randn(8, 2), latent=3)
+    with average.swapped(game, source=source):
+        mean = game.generator[0](inputs_of(game, source, 2048, 0, "batchnorm")[0]).mean(0)
+        assert (game.generator[1].running_mean - mean).abs().max() < 1e-5
+
+
+def test_an_average_of_networks_that_are_no_generator_says_so() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    game, average = FromLosses({"encoder": lambda sample, encoder: encoder(sample).sum()}, {"encoder": net}), EMA()
+    average.update(game, NOTHING)
+    with pytest.warns(UserWarning, match=r"statistics of 'encoder' .*update_bn"), average.swapped(game):
+        pass

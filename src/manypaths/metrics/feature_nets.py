@@ -90,7 +90,8 @@ def feature_net(name: str) -> FeatureNet:
     card = weights.with_suffix(".json")
     known = json.loads(card.read_text(encoding="utf-8")) if card.exists() and weights.exists() else {}
     if {key: known.get(key) for key in made_of} == made_of:
-        net = entry.make()
+        with torch.random.fork_rng(devices=[]):  # whatever a new net draws is overwritten
+            net = entry.make()
         net.load_state_dict(torch.load(weights, weights_only=True))
         return FeatureNet(name, net.eval(), known["accuracy"], train.checksum())
     return _made(name, entry, train, weights, card, made_of)

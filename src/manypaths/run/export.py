@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from manypaths.errors import InvalidValue, unknown_name
@@ -54,6 +55,7 @@ def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> n
     if average not in found:
         raise unknown_name("average", average, found)
     recipe = Recipe.read(directory.recipe, trust_code=trust_code)
-    generator = recipe.game.settings["generator"].build()
+    with torch.random.fork_rng(devices=[]):  # whatever a new network draws is overwritten
+        generator = recipe.game.settings["generator"].build()
     generator.load_state_dict(load_file(found[average]))
     return generator.eval()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
+from manypaths.games.generated import recompute_statistics
 from manypaths.optim.averaging.accumulation import accumulate_, accumulator
 from manypaths.step import StepInfo
 from manypaths.vectors import Point
@@ -27,6 +28,8 @@ class Average(ABC):
     of: Literal["iterate", "extrapolated"] = "iterate"
     restart: float = 0.0
     restart_at: Literal["snapshot", "step"] = "snapshot"
+    _source: Any = None
+    _seed = 0
 
     def __init__(self) -> None:
         self.count: Any = 0
@@ -73,10 +76,22 @@ class Average(ABC):
         else:
             self.count = torch.where(members, 0.0, torch.as_tensor(self.count, dtype=torch.float64))
 
+    def knows(self, source: Any, seed: int) -> None:
+        """Where latents come from for what ``swapped`` recomputes; ``Training`` tells."""
+        self._source, self._seed = source, seed
+
     @contextlib.contextmanager
-    def swapped(self, game: Game) -> Iterator[Game]:
-        """Let the game stand at the average for a while, for evaluation."""
+    def swapped(self, game: Game, *, source: Any = None, seed: int | None = None) -> Iterator[Game]:
+        """Let the game stand at the average for a while, for evaluation.
+
+        Averaged weights have no BatchNorm statistics of their own: the generator's are recomputed from latents of the
+        source, those of the ``Training`` that this average belongs to unless others are given. Then
+        ``with ema.swapped(game): generator.eval()`` is what ``manypaths evaluate`` scores. Weights and buffers come
+        back, modes do not.
+        """
         with game.at(self.point()):
+            known = self._source if source is None else source
+            recompute_statistics(game, known, seed=self._seed if seed is None else seed)
             yield game
 
     def state_dict(self) -> dict[str, Any]:
