@@ -8,6 +8,8 @@ import os
 import re
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,8 +31,11 @@ def require_plain_name(name: str, what: str) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that becomes ``path`` only when it is complete and on the disk: a crash leaves old or new."""
+def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``path`` only when it is complete and on the disk: a crash leaves old or new.
+
+    ``keep``: where the old one goes, until the next one follows it; between the two moves only that one exists.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     try:
@@ -39,6 +44,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -49,6 +56,18 @@ def write_atomically(path: Path, contents: bytes | str) -> None:
     """Replace the contents of ``path`` in one piece."""
     with atomic_file(path) as file:
         file.write(contents.encode() if isinstance(contents, str) else contents)
+
+
+def damage_of_archive(path: Path) -> str | None:
+    """What is wrong with a zip archive (torch's files are such), by the checksum of each of its records."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            record = archive.testzip()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, zlib.error) as error:
+        return str(error) or type(error).__name__
+    return None if record is None else f"the checksum of {record.partition('/')[2] or record} is wrong"
 
 
 def read_json(path: Path) -> Any:

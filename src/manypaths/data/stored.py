@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -133,6 +134,12 @@ def _opened(path: Path, resident_bytes: int, labels: Tensor | None) -> Data | No
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
     mapped = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(card["shape"])
+    digest = Digest()
+    for block in mapped.split(BLOCK):
+        digest.update(block)
+    if digest.text() != card["checksum"]:
+        warnings.warn(f"{path} is damaged, its checksum is wrong: the images are decoded again", stacklevel=2)
+        return None
     real = mapped.clone() if size <= resident_bytes else mapped
     return Data(real, labels, card["note"], card["checksum"], tuple(card.get("notes", ())))
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from manypaths.errors import InvalidValue
 from manypaths.experiments.cells import RESULT, Cell, Outcome
-from manypaths.experiments.tables import Table
-from manypaths.files import remove_leftovers, write_atomically
+from manypaths.experiments.tables import Table, read_about
+from manypaths.files import read_json, remove_leftovers, write_atomically
+from manypaths.former_names import former
 
 State = Literal["finished", "failed", "missing"]
 
@@ -46,10 +47,10 @@ class Store:
         write_atomically(self.study, json.dumps(dict(about), indent=2) + "\n")
 
     def about(self) -> dict[str, Any]:
-        try:
-            return json.loads(self.study.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise InvalidValue(f"{self.study} is not JSON ({error})") from error
+        found = read_json(self.study)
+        if not isinstance(found, dict) or not {"study", "scale"} <= found.keys():
+            raise InvalidValue(f"{self.study} does not say which study it is of: expected 'study' and 'scale' in it")
+        return found
 
     def directory(self, cell: Cell) -> Path:
         return self.cells / cell.key
@@ -61,11 +62,22 @@ class Store:
         return "failed" if (directory / _FAILED).exists() else "missing"
 
     def result(self, cell: Cell) -> Table:
-        return Table.read(self.directory(cell) / RESULT)
+        """A finished cell's columns; a damaged file, or another cell's, is one line that says what to do."""
+        path = self.directory(cell) / RESULT
+        try:
+            about, table = read_about(path), Table.read(path)
+        except InvalidValue as error:
+            raise InvalidValue(f"{error}: delete {path.parent}, and the cell is run again") from error
+        if former(about.get("settings", cell.settings)) != former(cell.settings):
+            raise InvalidValue(f"{path} is the result of another cell: delete {path.parent}, and the cell is run again")
+        return table
 
     def failure(self, cell: Cell) -> str:
         """Why a failed cell failed, in one line."""
-        return json.loads((self.directory(cell) / _FAILED).read_text(encoding="utf-8"))["error"]
+        try:
+            return str(read_json(self.directory(cell) / _FAILED)["error"])
+        except (InvalidValue, KeyError, TypeError):
+            return f"{self.directory(cell) / _FAILED} is damaged"
 
     def note(self, outcome: Outcome) -> None:
         """Record a failure, or forget an earlier one."""

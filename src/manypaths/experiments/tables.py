@@ -91,13 +91,18 @@ class Table:
 
         arrow = self._arrow().replace_schema_metadata({_ABOUT: json.dumps(dict(about or {}))})
         with atomic_file(path) as file:
-            parquet.write_table(arrow, file)
+            parquet.write_table(arrow, file, write_page_checksum=True)
 
     @classmethod
     def read(cls, path: Path) -> Table:
+        """What was written, whose pages' checksums are compared."""
+        import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        return cls._from_arrow(parquet.read_table(path))
+        try:
+            return cls._from_arrow(parquet.read_table(path, page_checksum_verification=True))
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidValue(f"{path} is damaged ({str(error).splitlines()[0]})") from error
 
     def _arrow(self) -> Any:
         import pyarrow as pa
@@ -114,9 +119,13 @@ _ABOUT = "manypaths"
 
 def read_about(path: Path) -> dict[str, Any]:
     """What ``Table.write`` kept beside the columns."""
+    import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    return json.loads((parquet.read_schema(path).metadata or {}).get(_ABOUT.encode(), b"{}"))
+    try:
+        return json.loads((parquet.read_schema(path).metadata or {}).get(_ABOUT.encode(), b"{}"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidValue(f"{path} is damaged ({str(error).splitlines()[0]})") from error
 
 
 def _array(name: str, values: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -16,7 +17,7 @@ from manypaths.data import DATA_SETS
 from manypaths.data.base import Data, DataSet, Digest, data_directory
 from manypaths.data.net_spec import NetRecipe, NetSpec
 from manypaths.errors import InvalidValue, unknown_name
-from manypaths.files import atomic_file, write_atomically
+from manypaths.files import atomic_file, damage_of_archive, read_json, write_atomically
 from manypaths.models.classifiers import Classifier
 from manypaths.randomness import generator_for, seed_for
 from manypaths.registry import name_of
@@ -88,13 +89,26 @@ def feature_net(name: str) -> FeatureNet:
     made_of = {"name": name, "data": train.checksum(), "recipe": asdict(entry.recipe)}
     weights = data_directory() / "feature-nets" / f"{name}-{made_of['data']}.pt"
     card = weights.with_suffix(".json")
-    known = json.loads(card.read_text(encoding="utf-8")) if card.exists() and weights.exists() else {}
+    known = _card(card, name) if card.exists() and weights.exists() else {}
     if {key: known.get(key) for key in made_of} == made_of:
+        if damage := damage_of_archive(weights):
+            raise InvalidValue(f"{weights} is damaged ({damage}): delete it, and {name} is trained again")
         with torch.random.fork_rng(devices=[]):  # whatever a new net draws is overwritten
             net = entry.make()
         net.load_state_dict(torch.load(weights, weights_only=True))
         return FeatureNet(name, net.eval(), known["accuracy"], train.checksum())
     return _made(name, entry, train, weights, card, made_of)
+
+
+def _card(path: Path, name: str) -> dict[str, Any]:
+    """What the net in the cache was made of."""
+    try:
+        found = read_json(path)
+        if isinstance(found, dict) and isinstance(found["accuracy"], float):
+            return found
+    except (InvalidValue, KeyError):
+        pass
+    raise InvalidValue(f"{path} is damaged: delete it, and {name} is trained again")
 
 
 def _made(name: str, entry: Entry, train: Data, weights: Path, card: Path, made_of: dict[str, object]) -> FeatureNet:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from manypaths.errors import InvalidValue
+from manypaths.files import read_json
 from manypaths.run.record import RunDirectory
 
 AXES = {
@@ -53,14 +54,15 @@ def read_run(path: Path) -> RunRecord:
     for picture in sorted(directory.samples.glob("*.png")):
         if taken := re.fullmatch(r"(.+)-(\d+)", picture.stem):
             samples.setdefault(taken[1], {})[int(taken[2])] = picture
-    return RunRecord(path, path.name, command, recipe, status, directory.rows(), samples)
+    rows = [row for row in directory.rows() if all(isinstance(row.get(axis), (int, float)) for axis in AXES)]
+    return RunRecord(path, path.name, command, recipe, status, rows, samples)
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"{path} is not JSON ({error})") from error
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InvalidValue(f"{path} is {type(found).__name__}: expected an object")
+    return found
 
 
 def flatten(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,31 +1,63 @@
-"""Checkpoints: plain data that load without running code, whole or absent."""
+"""Checkpoints: plain data that load without running code, whole or absent, the last two of them, checked when read."""
 
 from __future__ import annotations
 
 import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from manypaths.errors import InvalidValue
-from manypaths.files import atomic_file
+from manypaths.files import atomic_file, damage_of_archive
 
 FORMAT = 1
 
 
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept."""
+    return path.with_name(f"{path.stem}-previous{path.suffix}")
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a checkpoint, damaged or not."""
+    return path.exists() or previous(path).exists()
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain containers; a crash leaves the previous checkpoint."""
-    with atomic_file(path) as file:
+    """Write tensors and plain containers; a crash at any moment leaves the last checkpoint or the one before it."""
+    with atomic_file(path, keep=previous(path)) as file:
         torch.save({"format": FORMAT, **state}, file)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``: nothing in it is executed."""
+    """Read the last checkpoint, or, where it is damaged or missing, the one before it, and say so.
+
+    Nothing in it is executed (``weights_only=True``), and the checksum of every record of the archive is compared.
+    """
+    before = previous(path)
+    try:
+        return _read(path)
+    except (InvalidValue, FileNotFoundError) as error:
+        if not before.exists():
+            raise
+        state = _read(before)
+        reason = f"{path} is missing" if isinstance(error, FileNotFoundError) else str(error)
+        warnings.warn(f"{reason}: the checkpoint before it, {before.name}, is used", stacklevel=2)
+        return state
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if damage := damage_of_archive(path):
+        raise InvalidValue(f"{path} is not a readable checkpoint ({damage})")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise InvalidValue(f"{path} is not a readable checkpoint ({str(error).splitlines()[0]})") from error
-    if state.get("format") != FORMAT:
-        raise InvalidValue(f"{path} has format {state.get('format')}: this version reads format {FORMAT}")
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidValue(f"{path} is not a readable checkpoint ({reason})") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        there = state.get("format") if isinstance(state, dict) else type(state).__name__
+        raise InvalidValue(f"{path} has format {there}: this version reads format {FORMAT}")
     return state

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from manypaths.errors import InvalidValue, unknown_name
 from manypaths.run.evaluation import LAST, evaluated
@@ -23,7 +25,8 @@ def export_generators(directory: RunDirectory, training: Training, *, seed: int)
     for which in ready(training):
         with evaluated(training, which, seed=seed) as generator:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-            write_atomically(weights_file(directory, which), save(tensors, {"step": str(training.steps)}))
+            about = {"step": str(training.steps), "checksum": _checksum(tensors)}
+            write_atomically(weights_file(directory, which), save(tensors, about))
 
 
 def ready(training: Training) -> list[str]:
@@ -43,8 +46,6 @@ def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> n
     ``source.pixels`` says. A run that somebody else made may name code of theirs, which runs only with
     ``trust_code=True``.
     """
-    from safetensors.torch import load_file
-
     directory = RunDirectory(Path(run))
     if not directory.exists():
         raise InvalidValue(f"{run} holds no run: expected a directory with a recipe.json")
@@ -57,5 +58,33 @@ def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> n
     recipe = Recipe.read(directory.recipe, trust_code=trust_code)
     with torch.random.fork_rng(devices=[]):  # whatever a new network draws is overwritten
         generator = recipe.game.settings["generator"].build()
-    generator.load_state_dict(load_file(found[average]))
+    generator.load_state_dict(_read(found[average], run))
     return generator.eval()
+
+
+def _read(path: Path, run: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, compared with the checksum that was written beside them."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            expected = (file.metadata() or {}).get("checksum")
+        damage = None if expected in (None, _checksum(tensors)) else "its checksum is wrong"
+    except (SafetensorError, OSError, ValueError) as error:
+        tensors, damage = {}, str(error)
+    if damage is not None:
+        raise InvalidValue(
+            f"{path} is damaged ({damage}): manypaths evaluate {run} writes it again from the checkpoint"
+        )
+    return tensors
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Of names, kinds, shapes and contents."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -56,7 +56,7 @@ class Run:
         self._scores: Scorer | None = None
         if recipe.evaluate_every and self.processes.writes:
             self._scorer()  # a missing net or data set is said before training starts
-        if recipe.start_from is not None and not (resume and self.directory.checkpoint.exists()):
+        if recipe.start_from is not None and not (resume and checkpoint.exists(self.directory.checkpoint)):
             self._warm_start(Path(recipe.start_from))
         if resume:
             self._load(read_only=read_only)
@@ -70,7 +70,7 @@ class Run:
         ``trust_code`` as in ``Recipe.read``.
         """
         run = cls(Recipe.read(RunDirectory(path).recipe, trust_code=trust_code), path, resume=True, read_only=True)
-        if not run.directory.checkpoint.exists():
+        if not checkpoint.exists(run.directory.checkpoint):
             raise InvalidValue(f"{path} has no checkpoint yet: expected a run that has begun")
         return run
 
@@ -246,7 +246,7 @@ class Run:
     def _warm_start(self, path: Path) -> None:
         """Take over the weights and buffers of another run's last checkpoint, and nothing else."""
         saved = RunDirectory(path).checkpoint
-        if not saved.exists():
+        if not checkpoint.exists(saved):
             raise InvalidValue(f"start_from is {path}, which holds no checkpoint: expected a run directory")
         try:
             self.training.game.load_state_dict(checkpoint.load(saved)["training"]["game"])
@@ -255,7 +255,7 @@ class Run:
             raise InvalidType(f"the networks of {path} are other ones than this recipe's: {reason}") from error
 
     def _load(self, *, read_only: bool) -> None:
-        if self.directory.checkpoint.exists():
+        if checkpoint.exists(self.directory.checkpoint):
             state = checkpoint.load(self.directory.checkpoint)
             with user_code.named_by(self.directory.checkpoint, trust_code=False, known=self.recipe.code_names()):
                 saved = Recipe.from_plain(state["recipe"])
@@ -264,6 +264,11 @@ class Run:
             self.training.load_state_dict(state["training"])
             self.seconds = state["seconds"]
             torch.set_rng_state(state["torch"])
+        elif rows := self.directory.rows():
+            raise InvalidValue(
+                f"{self.directory.path} has {len(rows)} rows of metrics and no checkpoint to go on from: put "
+                "checkpoint.pt back, or start anew with another --out"
+            )
         if read_only:
             return
         self.directory.rewind(self.training.steps)

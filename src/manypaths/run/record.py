@@ -66,13 +66,23 @@ class RunDirectory:
             file.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows; a line that a crash cut short is left out."""
+        """All complete rows; a last line that a crash cut short is left out, and any other broken line is an error."""
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
         rows = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.exists() else []:
+        for number, line in enumerate(lines, 1):
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                row = json.loads(line)
+                if not isinstance(row, dict) or not isinstance(row.get("step"), (int, float)):
+                    raise ValueError("expected an object with a step")
+            except (ValueError, RecursionError) as error:
+                if number == len(lines):
+                    break
+                reason = str(error).partition(":")[0]
+                raise InvalidValue(
+                    f"{self.metrics}, line {number} of {len(lines)} is no row of metrics ({reason}): mend or remove "
+                    "that line; nothing was changed"
+                ) from error
+            rows.append(row)
         return rows
 
     def rewind(self, step: int) -> None:
