@@ -32,7 +32,7 @@ BATCH = 64
 
 def mnist() -> Recipe:
     """Gallery: MNIST by a DCGAN with the non-saturating game; four minutes."""
-    return _dcgan("gallery-mnist", Spec(Mnist), size=28, channels=1, width=32, critic=16, lr=5e-4, steps=8000)
+    return _dcgan("gallery-mnist", Spec(Mnist), size=28, channels=1, width=32, critic=16, lr=5e-4, steps=6000)
 
 
 def color_mnist() -> Recipe:
@@ -53,7 +53,7 @@ def color_mnist() -> Recipe:
 
 def cifar10() -> Recipe:
     """Gallery: CIFAR-10 by a DCGAN with the non-saturating game; half an hour."""
-    return _dcgan("gallery-cifar10", Spec(Cifar10), size=32, channels=3, width=32, critic=32, lr=4e-4, steps=12_000)
+    return _dcgan("gallery-cifar10", Spec(Cifar10), size=32, channels=3, width=32, critic=32, lr=4e-4, steps=10_000)
 
 
 def digits_r3gan() -> Recipe:
