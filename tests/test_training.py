@@ -98,7 +98,8 @@ def test_moments_follow_the_weights_and_adams_count_does_not() -> None:
         module.to("meta")
     optimizers = adam(there)
     optimizers.load_state_dict(training.optimizers.state_dict())
-    for states in (*(optimizers[name].state for name in optimizers), *optimizers._extrapolation.values()):
+    separate = [state for memory in optimizers._extrapolation.values() for state in memory.states]
+    for states in (*(optimizers[name].state for name in optimizers), *separate):
         assert states
         for entry in states.values():
             places = {key: value.device.type for key, value in entry.items()}

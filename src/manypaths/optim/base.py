@@ -15,10 +15,10 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
+from manypaths.optim.memory import Memory, SecondMemory, opaque
 from manypaths.vectors import Gradients, copied, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
-_State = dict[Tensor, dict[str, Any]]
 
 
 class Optimizers(Mapping[str, Optimizer]):
@@ -56,7 +56,7 @@ class Optimizers(Mapping[str, Optimizer]):
             if name not in optimizers:
                 raise unknown_name("player of a rate:", name, optimizers)
         self.rates = dict(rates or {})
-        self._extrapolation: dict[str, _State] = {}
+        self._extrapolation: dict[str, SecondMemory] = {}
 
     def __getitem__(self, player: str) -> Optimizer:
         return self._optimizers[player]
@@ -124,34 +124,46 @@ class Optimizers(Mapping[str, Optimizer]):
         if moments == "shared":
             yield
             return
-        saved = {name: _copy(self[name].state) for name in players}
-        if moments == "separate":
-            for name in players:
-                _restore(self[name], self._extrapolation.get(name, {}))
-        yield
-        if moments == "separate":
-            self._extrapolation.update({name: _copy(self[name].state) for name in players})
+        if moments == "rewind":
+            memories = [Memory(self[name]) for name in players]
+            yield
+            for memory in memories:
+                memory.restore()
+            return
         for name in players:
-            _restore(self[name], saved[name])
+            self._extrapolation.setdefault(name, SecondMemory(self[name])).enter()
+        yield
+        for name in players:
+            self._extrapolation[name].leave()
+
+    def check_moments(self, moments: Moments) -> None:
+        """Refuse an optimiser that remembers what cannot be taken back after a half-step."""
+        for name, optimizer in self.items():
+            if moments != "shared" and (what := opaque(optimizer)):
+                raise InvalidType(
+                    f"moments is {moments!r} and the optimiser of {name!r} keeps {what}, which cannot be taken back "
+                    "after a half-step: expected moments='shared', or numbers and tensors"
+                )
 
     def state_dict(self) -> dict[str, Any]:
         states: dict[str, Any] = {name: optimizer.state_dict() for name, optimizer in self.items()}
         separate: dict[str, Any] = {}
-        for name, state in self._extrapolation.items():
-            here = _copy(self[name].state)
-            _restore(self[name], state)
-            separate[name] = self[name].state_dict()
-            _restore(self[name], here)
+        for name, memory in self._extrapolation.items():
+            memory.enter()
+            separate[name] = copied(self[name].state_dict())
+            memory.leave()
         schedules = {name: schedule.state_dict() for name, schedule in self.schedules.items()}
         return {"optimizers": states, "extrapolation": separate, "schedules": schedules}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._extrapolation = {}
-        for name, separate in state["extrapolation"].items():
-            _load(self[name], separate)
-            self._extrapolation[name] = _copy(self[name].state)
         for name, optimizer in self.items():
             _load(optimizer, state["optimizers"][name])
+        for name, separate in state["extrapolation"].items():
+            memory = self._extrapolation[name] = SecondMemory(self[name])
+            memory.enter()
+            _load(self[name], separate)
+            memory.leave()
         for name, schedule in self.schedules.items():
             schedule.load_state_dict(copied(state["schedules"][name]))
 
@@ -185,13 +197,3 @@ def _load(optimizer: Optimizer, saved: dict[str, Any]) -> None:
         for key, value in entry.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 entry[key] = laid_out(value, parameter)
-
-
-def _copy(state: Mapping[Any, Any]) -> _State:
-    clone = lambda v: v.clone() if isinstance(v, torch.Tensor) else v  # noqa: E731
-    return {p: {key: clone(value) for key, value in entry.items()} for p, entry in state.items()}
-
-
-def _restore(optimizer: Optimizer, saved: _State) -> None:
-    optimizer.state.clear()
-    optimizer.state.update(_copy(saved))

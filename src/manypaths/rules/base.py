@@ -45,6 +45,7 @@ class Rule(ABC):
 
     def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
         """Refuse what the rule cannot work with; ``Training`` calls it at construction, with the oracle bound."""
+        optimizers.check_moments(getattr(self, "moments", "shared"))
 
     def keeps_extrapolated(self) -> bool:
         """Whether ``StepInfo.extrapolated`` is filled in."""

@@ -42,6 +42,7 @@ class VarianceReducedExtragradient(Rule):
         return self.keep_extrapolated
 
     def check(self, game: Game, oracle: Oracle, optimizers: Optimizers) -> None:
+        super().check(game, oracle, optimizers)
         _svrg(oracle)
 
     def step(
