@@ -141,12 +141,12 @@ def test_grey_images_and_points_are_arrays_too(home) -> None:
 @pytest.mark.parametrize(
     ("array", "settings", "expected"),
     [
-        (IMAGES.astype(np.float32), {}, "holds torch.float32 of shape (20, 3, 6, 5): expected uint8 images"),
+        (IMAGES * 2.0, {}, "holds float64 of shape (20, 3, 6, 5), values from 0 to 510: set range to what black"),
         (tiny_files.pixels(4, 3, 5, 3), {}, "has shape (4, 3, 5, 3): set channels to 'first' or 'last'"),
         (tiny_files.pixels(4, 4, 5, 2), {}, "has shape (4, 4, 5, 2): expected one or three channels"),
         (np.zeros(4), {}, "has shape (4,): expected (N, H, W), (N, C, H, W), (N, H, W, C) or points (N, d)"),
-        (np.zeros((4, 2), dtype=np.int64), {}, "holds torch.int64 of shape (4, 2): expected points (N, d) in float"),
-        (IMAGES, {"labels": "LABELS"}, "the labels are torch.int64 of shape (20,): expected 20 class indices >= 0"),
+        (np.zeros((4, 2), dtype=np.complex64), {}, "holds complex64: expected real numbers"),
+        (IMAGES, {"labels": "LABELS"}, "the labels are int64 of shape (20,): expected 20 class indices >= 0"),
         (np.array([{}]), {}, "is not a readable .npy file (Array can't be memory-mapped"),
     ],
 )

@@ -1,66 +1,74 @@
-"""Images or points in an array file."""
+"""Images, series or points in an array file."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from manypaths import fields
+from manypaths.data.array_layout import ArrayKind, Channels, Layout, layout_of
+from manypaths.data.array_range import range_of
 from manypaths.data.arrays import StoredArray, chosen, stored_arrays
 from manypaths.data.base import Data
 from manypaths.data.splits import HashedSplits
 from manypaths.data.stored import RESIDENT_BYTES, About, Images, stamp
-from manypaths.errors import InvalidType, InvalidValue
-
-Channels = Literal["first", "last"]
+from manypaths.errors import InvalidValue
+from manypaths.sources.labels import class_labels
+from manypaths.sources.pixels import Range, scaled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Array(HashedSplits):
-    """An array or a tensor in a file: .npy, .npz, .pt or .safetensors; uint8 images, or points (N, d) in float.
+    """An array or a tensor in a file: .npy, .npz, .pt or .safetensors; images, series or points of numbers.
 
-    Images are (N, H, W), (N, C, H, W) or (N, H, W, C) with one or three channels.
+    Images are (N, H, W), (N, C, H, W) or (N, H, W, C) with one or three channels; uint8 is kept, other numbers are
+    scaled to uint8 from their ``range``. Series are (N, C, L) and points (N, d), a table's rows for instance; both
+    become floats as they are. What an array was taken for is said in ``Data.notes``.
 
     Attributes:
         path: the file.
         images: name of the array in a file that holds several.
-        labels: name of the labels, (N,) class indices, in the same file; beside an .npy, the path of another one.
-        channels: where the channels stand; none finds the axis of length 1 or 3.
+        labels: name of the labels, (N,) class indices or text, in the same file; beside an .npy, the path of another.
+        kind: ``"images"``, ``"series"`` or ``"points"``; none takes what the shape and the dtype leave no doubt about.
+        channels: where the channels of images stand; none finds the axis of length 1 or 3.
+        range: what black and white are in images; none finds it in the dtype and the values, if they leave no doubt.
         resident_bytes: above so many bytes the images are mapped from a file.
     """
 
     path: str
     images: str | None = None
     labels: str | None = None
+    kind: ArrayKind | None = None
     channels: Channels | None = None
+    range: Range | None = None
     resident_bytes: fields.NonNegativeInt = RESIDENT_BYTES
 
     def load(self) -> Data:
         path = Path(self.path).expanduser()
         arrays = stored_arrays(path)
         real = chosen({k: v for k, v in arrays.items() if k != self.labels or not self.labels}, self.images, path)
-        labels = self._labels(arrays, path, len(real))
+        layout = layout_of(real, self.kind, self.channels)
+        labels, said = self._labels(arrays, path, len(real))
         rows = self.rows(len(real))
-        if len(real.shape) == 2:
-            return Data(_points(real.all(), path)[rows].contiguous(), None if labels is None else labels[rows])
-        return ArrayImages(real, path, labels, self.channels, self.images, self.resident_bytes).take(rows)
+        if layout.kind == "images":
+            data = ArrayImages(real, path, layout, labels, self.images, self.range, self.resident_bytes).take(rows)
+        else:
+            if self.range is not None:
+                raise InvalidValue(f"range is {self.range} and {real.where} holds {layout.kind}: expected none")
+            data = Data(_floats(real)[rows].contiguous(), None if labels is None else labels[rows])
+        return dataclasses.replace(data, notes=(layout.note(real), *said, *data.notes))
 
-    def _labels(self, arrays: dict[str, StoredArray], path: Path, count: int) -> Tensor | None:
+    def _labels(self, arrays: dict[str, StoredArray], path: Path, count: int) -> tuple[Tensor | None, tuple[str, ...]]:
         if self.labels is None:
-            return None
+            return None, ()
         where = Path(self.labels).expanduser() if path.suffix == ".npy" else path
         name = "" if path.suffix == ".npy" else self.labels
-        found = chosen(stored_arrays(where) if path.suffix == ".npy" else arrays, name, where).all()
-        if found.is_floating_point() or found.numel() != count or (count and int(found.min()) < 0):
-            raise InvalidValue(
-                f"{where}: the labels are {found.dtype} of shape {tuple(found.shape)}: expected {count} class indices "
-                ">= 0"
-            )
-        return found.flatten().to(torch.int64)
+        found = chosen(stored_arrays(where) if path.suffix == ".npy" else arrays, name, where)
+        return class_labels(found.everything(), count, str(where))
 
 
 class ArrayImages(Images):
@@ -70,50 +78,43 @@ class ArrayImages(Images):
         self,
         array: StoredArray,
         path: Path,
+        layout: Layout,
         labels: Tensor | None = None,
-        channels: Channels | None = None,
         key: str | None = None,
+        range: Range | None = None,
         resident_bytes: int = RESIDENT_BYTES,
     ):
         self.name, self.labels, self.resident_bytes = path.stem, labels, resident_bytes
-        self.array, self.path = array, path
-        self.last = _channels_last(array.shape, channels, path)
-        self.made_of = [str(path.resolve()), stamp(path), key, self.last]
+        self.array, self.layout, self.range = array, layout, range
+        self.made_of = [str(path.resolve()), stamp(path), key, layout.channels == "last"]
+        if array.dtype != "uint8" or range is not None:
+            self.made_of += [array.dtype, range]
 
     def __len__(self) -> int:
         return len(self.array)
 
     def about(self, rows: Tensor) -> About:
+        """Of all rows, not of a split's: training and test images are scaled alike."""
+        self.range = self.range or range_of(self.array)
         first = self.read(0, 1)
-        return About((first.shape[1], first.shape[2], first.shape[3]))
+        low, high = self.range
+        same = self.array.dtype == "uint8" and self.range == (0.0, 255.0)
+        note = f"{self.array.where}: {low:g} .. {high:g} scaled to 0 .. 255, in whole steps (--set data.range=...)"
+        return About((first.shape[1], first.shape[2], first.shape[3]), notes=() if same else (note,))
 
     def read(self, start: int, stop: int) -> Tensor:
-        rows = self.array.read(start, stop)
-        if rows.dtype != torch.uint8:
-            raise InvalidType(
-                f"{self.path} holds {rows.dtype} of shape {self.array.shape}: expected uint8 images, 0 to 255"
-            )
-        if rows.ndim == 3:
+        rows, (low, high) = self.array.read(start, stop), self.range or (0.0, 255.0)
+        if rows.dtype != torch.uint8 or (low, high) != (0.0, 255.0):
+            numbers = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
+            rows = torch.from_numpy(scaled(numbers, low, high, self.array.where))
+        if self.layout.channels is None:
             return rows[:, None]
-        return rows.permute(0, 3, 1, 2) if self.last else rows
+        return rows.permute(0, 3, 1, 2) if self.layout.channels == "last" else rows
 
 
-def _channels_last(shape: tuple[int, ...], channels: Channels | None, path: Path) -> bool:
-    if len(shape) == 3:
-        return False
-    if len(shape) != 4:
-        raise InvalidValue(f"{path} has shape {shape}: expected (N, H, W), (N, C, H, W), (N, H, W, C) or points (N, d)")
-    fits = {"first": shape[1] in (1, 3), "last": shape[3] in (1, 3)}
-    wanted = [name for name, fit in fits.items() if fit and channels in (None, name)]
-    if len(wanted) != 1:
-        what = "set channels to 'first' or 'last'" if wanted else "expected one or three channels"
-        raise InvalidValue(f"{path} has shape {shape}: {what} (--set data.channels=last)")
-    return wanted == ["last"]
-
-
-def _points(points: Tensor, path: Path) -> Tensor:
-    if not points.is_floating_point():
-        raise InvalidType(
-            f"{path} holds {points.dtype} of shape {tuple(points.shape)}: expected points (N, d) in float"
-        )
-    return points.to(torch.get_default_dtype())
+def _floats(array: StoredArray) -> Tensor:
+    numbers = array.all().to(torch.get_default_dtype())
+    if not numbers.isfinite().all():
+        wrong = int((~numbers.isfinite()).sum())
+        raise InvalidValue(f"{array.where} holds {wrong:,} numbers that are not finite: expected none; take them out")
+    return numbers

@@ -18,19 +18,62 @@ from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue, MissingData, unknown_name
 
+Rows = np.ndarray | Tensor
+
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array of which nothing but the shape was read; ``read(start, stop)`` gives adjacent rows."""
+    """An array of which nothing but the shape and the dtype was read; ``read(start, stop)`` gives adjacent rows.
 
+    Attributes:
+        where: file and name, in words.
+        shape: with the number of rows first.
+        dtype: by its name, in NumPy's and torch's spelling.
+        rows: adjacent rows as they are stored.
+    """
+
+    where: str
     shape: tuple[int, ...]
-    read: Callable[[int, int], Tensor]
+    dtype: str
+    rows: Callable[[int, int], Rows]
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise InvalidValue(f"{self.where} holds one number, an array without axes: expected one row per sample")
         return self.shape[0]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Adjacent rows as a tensor of a dtype that torch computes with: of this machine's byte order, 16- and 32-bit
+        unsigned integers as wider signed ones."""
+        return _numbers(self.rows(start, stop), self.where)
 
     def all(self) -> Tensor:
         return self.read(0, len(self))
+
+    def everything(self) -> Rows:
+        """All rows as they are stored, text included."""
+        return self.rows(0, len(self))
+
+
+def _numbers(rows: Rows, where: str) -> Tensor:
+    if isinstance(rows, Tensor):
+        wider = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
+        found = rows.to(wider.get(rows.dtype, rows.dtype))
+        if found.is_complex():
+            raise InvalidType(f"{where} holds {rows.dtype}: expected real numbers; save real and imaginary parts")
+        return found
+    dtype = rows.dtype
+    if dtype.names is not None:
+        raise InvalidType(
+            f"{where} holds records with the fields {', '.join(dtype.names)}: expected one array of numbers; save one "
+            f"field, np.save(path, records[{dtype.names[0]!r}])"
+        )
+    if dtype.kind not in "biuf":
+        raise InvalidType(f"{where} holds {dtype}: expected real numbers")
+    wider = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
+    known = dtype.kind != "f" or dtype.itemsize <= 8  # torch has no long double
+    wanted = wider.get(dtype.newbyteorder("=").name, dtype.newbyteorder("=") if known else np.float64)
+    return torch.from_numpy(rows.astype(wanted, copy=False))
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:
@@ -63,14 +106,22 @@ def chosen(arrays: dict[str, StoredArray], name: str | None, path: Path) -> Stor
 
 def _npy(path: Path) -> dict[str, StoredArray]:
     array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    return {"": StoredArray(array.shape, lambda start, stop: torch.from_numpy(np.array(array[start:stop], order="C")))}
+    rows: Callable[[int, int], Rows] = lambda start, stop: np.array(array[start:stop], order="C")  # noqa: E731
+    return {"": StoredArray(str(path), array.shape, _name(array.dtype), rows)}
 
 
 def _npz(path: Path) -> dict[str, StoredArray]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
     members = {name.removesuffix(".npy"): _Member(path, name) for name in names}
-    return {name: StoredArray(member.shape, member.read) for name, member in members.items()}
+    return {
+        name: StoredArray(member.where, member.shape, _name(member.dtype), member.rows)
+        for name, member in members.items()
+    }
+
+
+def _name(dtype: np.dtype[Any]) -> str:
+    return "records" if dtype.names is not None else dtype.newbyteorder("=").name
 
 
 class _Member:
@@ -85,20 +136,21 @@ class _Member:
             header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             if version not in header:
                 raise InvalidValue(f"{self.where} has the npy version {version}: expected 1.0 or 2.0")
-            self.shape, fortran, self._dtype = header[version](stream)
+            self.shape, fortran, self.dtype = header[version](stream)
             self._start = stream.tell()
-        if (fortran and len(self.shape) > 1) or self._dtype.hasobject:
-            raise InvalidValue(f"{self.where} holds Python objects or is stored by columns: expected numbers by rows")
+        self._readable = not ((fortran and len(self.shape) > 1) or self.dtype.hasobject)
 
-    def read(self, start: int, stop: int) -> Tensor:
-        row = self._dtype.itemsize * math.prod(self.shape[1:])
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        if not self._readable:  # refused when it is asked for: other arrays of the file may be read
+            raise InvalidValue(f"{self.where} holds Python objects or is stored by columns: expected numbers by rows")
+        row = self.dtype.itemsize * math.prod(self.shape[1:])
         try:
             raw = self._bytes(self._start + start * row, (stop - start) * row)
         except (zlib.error, zipfile.BadZipFile, EOFError) as error:
             raise InvalidValue(f"{self.where} is damaged ({error}): fetch it again") from error
         if len(raw) != (stop - start) * row:
             raise InvalidValue(f"{self.where} ends in row {start + len(raw) // row}: expected {self.shape[0]} rows")
-        return torch.from_numpy(np.frombuffer(bytearray(raw), self._dtype).reshape(stop - start, *self.shape[1:]))
+        return np.frombuffer(bytearray(raw), self.dtype).reshape(stop - start, *self.shape[1:])
 
     def _bytes(self, start: int, count: int) -> bytes:
         if self._stream is None:
@@ -114,22 +166,29 @@ def _pt(path: Path) -> dict[str, StoredArray]:
     found = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
     tensors = found if isinstance(found, dict) else {"": found}
     kept = {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
-    return {name: _of(tensor) for name, tensor in kept.items()}
+    return {name: _of(tensor, f"{path}: {name}" if name else str(path)) for name, tensor in kept.items()}
 
 
 def _safetensors(path: Path) -> dict[str, StoredArray]:
     from safetensors import safe_open
 
     file: Any = safe_open(path, "pt")
-    return {name: _sliced(file.get_slice(name)) for name in list(file.keys())}
+    return {name: _sliced(file.get_slice(name), f"{path}: {name}") for name in list(file.keys())}
 
 
-def _sliced(found: Any) -> StoredArray:
-    return StoredArray(tuple(found.get_shape()), lambda start, stop: found[start:stop])
+_SAFETENSORS = {"U": "uint", "I": "int", "F": "float", "BF": "bfloat", "C": "complex"}
 
 
-def _of(tensor: Tensor) -> StoredArray:
-    return StoredArray(tuple(tensor.shape), lambda start, stop: tensor[start:stop].clone())
+def _sliced(found: Any, where: str) -> StoredArray:
+    kind = str(found.get_dtype())
+    letters = kind.rstrip("0123456789")
+    name = "bool" if kind == "BOOL" else _SAFETENSORS.get(letters, letters) + kind[len(letters) :]
+    return StoredArray(where, tuple(found.get_shape()), name, lambda start, stop: found[start:stop])
+
+
+def _of(tensor: Tensor, where: str) -> StoredArray:
+    name = str(tensor.dtype).removeprefix("torch.")
+    return StoredArray(where, tuple(tensor.shape), name, lambda start, stop: tensor[start:stop].clone())
 
 
 _FORMATS: dict[str, Callable[[Path], dict[str, StoredArray]]] = {
