@@ -76,7 +76,7 @@ class Training:
         self._restarts = [average for average in self.averages.values() if average.restart > 0]
         note = oracle.bind(game)
         rule.check(game, oracle, self.optimizers)
-        self.notes = [note] if note else []
+        self.notes = [*oracle.source.notes, *([note] if note else [])]
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
         self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from manypaths.data.image_folder import ImageFolder
 from manypaths.errors import InputError
-from manypaths.sources.paired import stack_dataset
+from manypaths.sources.stacking import stack_dataset
 
 
 def message(make) -> str:

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue, MissingData, unknown_name
-
-Rows = np.ndarray | Tensor
+from manypaths.sources.numbers import Rows, numbers
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class StoredArray:
     def read(self, start: int, stop: int) -> Tensor:
         """Adjacent rows as a tensor of a dtype that torch computes with: of this machine's byte order, 16- and 32-bit
         unsigned integers as wider signed ones."""
-        return _numbers(self.rows(start, stop), self.where)
+        return numbers(self.rows(start, stop), self.where)
 
     def all(self) -> Tensor:
         return self.read(0, len(self))
@@ -53,27 +52,6 @@ class StoredArray:
     def everything(self) -> Rows:
         """All rows as they are stored, text included."""
         return self.rows(0, len(self))
-
-
-def _numbers(rows: Rows, where: str) -> Tensor:
-    if isinstance(rows, Tensor):
-        wider = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
-        found = rows.to(wider.get(rows.dtype, rows.dtype))
-        if found.is_complex():
-            raise InvalidType(f"{where} holds {rows.dtype}: expected real numbers; save real and imaginary parts")
-        return found
-    dtype = rows.dtype
-    if dtype.names is not None:
-        raise InvalidType(
-            f"{where} holds records with the fields {', '.join(dtype.names)}: expected one array of numbers; save one "
-            f"field, np.save(path, records[{dtype.names[0]!r}])"
-        )
-    if dtype.kind not in "biuf":
-        raise InvalidType(f"{where} holds {dtype}: expected real numbers")
-    wider = {"uint16": np.int32, "uint32": np.int64, "uint64": np.float64}
-    known = dtype.kind != "f" or dtype.itemsize <= 8  # torch has no long double
-    wanted = wider.get(dtype.newbyteorder("=").name, dtype.newbyteorder("=") if known else np.float64)
-    return torch.from_numpy(rows.astype(wanted, copy=False))
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:

@@ -138,17 +138,19 @@ class Adversarial(Game):
             fake = self._generate(sample)
         except (RuntimeError, ValueError) as error:
             shape = tuple(sample.latent.shape)
-            raise InvalidType(f"the generator does not take latents of shape {shape}: {_first_line(error)}") from error
+            why = _other_dtype(self.generator, sample.real) or _first_line(error)
+            raise InvalidType(f"the generator does not take latents of shape {shape}: {why}") from error
         if fake.shape != sample.real.shape:
             raise InvalidValue(
                 f"the generator makes data of shape {tuple(fake.shape[1:])} and the data set's is "
-                f"{tuple(sample.real.shape[1:])}: expected the same"
+                f"{tuple(sample.real.shape[1:])}: expected the same{_networks_for(sample.real.shape[1:])}"
             )
         try:
             scores(self._critic(self._label(sample)), sample.real)
         except RuntimeError as error:
             shape = tuple(sample.real.shape[1:])
-            raise InvalidType(f"the critic does not take data of shape {shape}: {_first_line(error)}") from error
+            why = _other_dtype(self.critic, sample.real) or f"{_first_line(error)}{_networks_for(shape)}"
+            raise InvalidType(f"the critic does not take data of shape {shape}: {why}") from error
         for buffer, saved in zip(self.buffers(), buffers, strict=True):
             buffer.copy_(saved)
 
@@ -185,6 +187,28 @@ def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Ten
     except RuntimeError:  # a critic that insists on a precision is left alone
         return False
     return bool((whole - parts).norm() <= 1e-10 * whole.norm())
+
+
+def _networks_for(shape: Sequence[int]) -> str:
+    """What to do with data that are no images (C, H, W)."""
+    if len(shape) == 3:
+        last = shape[2] in (1, 3) and shape[0] not in (1, 3)
+        return "; channels come first, data.permute(0, 3, 1, 2)" if last else ""
+    sizes = ",".join(map(str, shape))
+    return (
+        "; convolutional networks take images (C, H, W), grey ones (1, H, W); all else takes mlp-generator and "
+        f"mlp-critic (--set game.generator=mlp-generator --set game.generator.shape={sizes} --set "
+        f"game.critic=mlp-critic --set game.critic.shape={sizes}, with game.generator.latent as source.latent)"
+    )
+
+
+def _other_dtype(network: nn.Module, real: Tensor) -> str:
+    """Whether data, and so latents, are of another floating dtype than a network that failed on them."""
+    weights = next((p.dtype for p in network.parameters() if p.is_floating_point()), real.dtype)
+    if weights == real.dtype:
+        return ""
+    kinds = [str(dtype).removeprefix("torch.") for dtype in (real.dtype, weights)]
+    return f"the data are {kinds[0]} and its weights {kinds[1]}, expected the same; turn data to {kinds[1]}"
 
 
 def _first_line(error: Any) -> str:

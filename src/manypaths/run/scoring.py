@@ -43,13 +43,13 @@ class Scorer:
                 raise InvalidValue(f"samples is {samples}: {name_of(type(metric))} expected at least {metric.least}")
         data = recipe.data.build()
         reference = data.reference().load()
-        self.reference = reference.real
+        self.reference = _as_points(reference.real)
         self.about = f"{len(reference)} {self.kind} of {data.reference()}"
         if reference.note:
             self.about += f"; {reference.note}"
         for metric in self.metrics:
             metric.prepare(self.kind)
-        self.fitting = data.validation().load().real if any(metric.fits for metric in self.metrics) else None
+        self.fitting = _as_points(data.validation().load().real) if any(m.fits for m in self.metrics) else None
         self.net: FeatureNet | None = None
         net = net or recipe.net
         if any(metric.reads_net(self.kind) for metric in self.metrics):
@@ -75,7 +75,8 @@ class Scorer:
             parts = (
                 generate(generator, part, chunk=chunk) for part in zip(*(t.split(500) for t in given), strict=True)
             )
-            return torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
+            made = torch.cat([(to_uint8(p, source.pixels) if self.kind == "images" else p).cpu() for p in parts])
+            return _as_points(made)
 
     def scores(self, generated: Tensor) -> list[Score]:
         samples = SampleSets(generated, self.reference, self.fitting, self.net, self.recipe.seed, self._known)
@@ -87,6 +88,11 @@ class Scorer:
             which: {score.metric: score.value for score in self.scores(self.generated(training, which))}
             for which in ready(training)
         }
+
+
+def _as_points(data: Tensor) -> Tensor:
+    """Series (N, C, L) in float as points (N, C L): metrics compare vectors."""
+    return data.flatten(1) if data.is_floating_point() and data.ndim == 3 else data
 
 
 _KNOWN: dict[tuple[str, ...], dict[str, Tensor]] = {}

@@ -23,6 +23,9 @@ class Source(ABC):
     """
 
     size: int | None = None
+    notes: tuple[str, ...] = ()
+    """What was decided about the data on the user's behalf, in words."""
+
     redraws_by_traversal: bool = False
     """Whether it redraws by itself, after as many draws of single component functions as there are."""
 

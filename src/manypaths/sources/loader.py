@@ -15,6 +15,9 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Source
 from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.items import Key, entries
+from manypaths.sources.labels import integer_labels
+from manypaths.sources.numbers import data_tensor
 from manypaths.sources.paired import floating
 from manypaths.sources.pixels import to_float
 
@@ -38,12 +41,24 @@ class LoaderSource(Source):
 
     The loader decides the batch size; ``sample(n)`` refuses any other. Resuming replays the position inside the
     epoch, which needs a loader whose shuffling has a generator of its own.
+
+    ``image`` and ``label`` are the keys of batches that are dicts, or the places in tuples; of a tuple the first entry
+    is the data and the second the label by default.
     """
 
-    def __init__(self, loader: DataLoader[Any], *, latent: int, seed: int = 0):
+    def __init__(
+        self,
+        loader: DataLoader[Any],
+        *,
+        latent: int,
+        seed: int = 0,
+        image: Key | None = None,
+        label: Key | None = None,
+    ):
         if loader.batch_size is None or not loader.drop_last:
             raise InvalidValue("the loader yields batches of unequal size: set batch_size and drop_last=True")
         self.loader, self.latent, self.generator = loader, latent, generator_for(seed, "source")
+        self.image, self.label = image, label
         self._device: str | torch.device | None = None
         self._batches: Iterator[Any] | None = None
         self._place = self._loader_at = _Place(self._loader_state(), 0)
@@ -57,13 +72,28 @@ class LoaderSource(Source):
                 f"batch is {n} and the loader's batch_size is {self.loader.batch_size}: expected the same"
             )
         batch = self._next_batch()
-        real, label = (
-            (batch[0], batch[1] if len(batch) > 1 else None) if isinstance(batch, (tuple, list)) else (batch, None)
-        )
+        found, label = entries(batch, self.image, self.label, "batches of the loader")
+        if not isinstance(found, Tensor):
+            raise InvalidType(
+                f"the data of the loader's batches are {type(found).__name__}: expected one tensor; name where it is, "
+                "image=0 in a tuple or image='key' in a dict"
+            )
+        real = data_tensor(found, "a batch of the loader")
         real = to_float(real if self._device is None else real.to(self._device))
         latent = torch.randn(n, self.latent, generator=self.generator).to(real.device, floating(real))
         seeds = torch.randint(1 << 62, (n,), generator=self.generator).to(real.device)
-        return GanSample(real, latent, seeds, label.to(real.device) if isinstance(label, Tensor) else label)
+        return GanSample(real, latent, seeds, self._labels(label, real.device))
+
+    def _labels(self, label: Any, device: torch.device) -> Tensor | None:
+        """Batches cannot number text alike; what is no tensor is left out unless it was asked for by name."""
+        if isinstance(label, Tensor):
+            return integer_labels(label).to(device)
+        if self.label is not None:
+            raise InvalidType(
+                f"the labels of the loader's batches are {type(label).__name__}: expected a tensor of class indices; "
+                "number text in the data set"
+            )
+        return None
 
     def to(self, device: str | torch.device) -> LoaderSource:
         """Move batches to a device as they are drawn; latents are drawn on the CPU, so that devices agree."""

@@ -15,9 +15,12 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.fields import check_arguments
 from manypaths.randomness import counter_uniform, generator_for, seed_for
 from manypaths.sources.base import FiniteSource
-from manypaths.sources.eight_bits import eight_bits
 from manypaths.sources.gan_sample import GanSample
+from manypaths.sources.items import Key
+from manypaths.sources.labels import integer_labels
+from manypaths.sources.numbers import data_tensor
 from manypaths.sources.pixels import Pixels, to_float
+from manypaths.sources.stacking import stack_dataset
 
 
 class PairedSource(FiniteSource):
@@ -58,8 +61,8 @@ class PairedSource(FiniteSource):
         seed: int = 0,
     ):
         check_arguments(PairedSource, locals())
-        if len(real) < 1:
-            raise InvalidValue("there are no data: expected at least one")
+        real = data_tensor(real, "real")
+        labels = None if labels is None else integer_labels(labels)
         if labels is not None and len(labels) != len(real):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
         if flip and real.ndim != 4:
@@ -78,14 +81,24 @@ class PairedSource(FiniteSource):
 
     @classmethod
     def from_dataset(
-        cls, dataset: Dataset[Any] | Tensor | np.ndarray, *, latent: int, seed: int = 0, **options: Any
+        cls,
+        dataset: Dataset[Any] | Tensor | np.ndarray,
+        *,
+        latent: int,
+        seed: int = 0,
+        image: Key | None = None,
+        label: Key | None = None,
+        **options: Any,
     ) -> PairedSource:
         """From a torch ``Dataset`` of images or (image, label) pairs, from one tensor or one array.
 
-        Images are tensors, arrays or pictures; they become one resident tensor. ``options`` are this class's others.
+        Images are tensors, arrays or pictures; they become one resident tensor. ``image`` and ``label`` are the keys
+        of items that are dicts, or the places in other tuples. ``options`` are this class's others.
         """
-        real, labels = stack_dataset(dataset)
-        return cls(real, labels, latent=latent, seed=seed, **options)
+        found = stack_dataset(dataset, image=image, label=label)
+        source = cls(found.real, found.labels, latent=latent, seed=seed, **options)
+        source.notes = found.notes
+        return source
 
     def sample(self, n: int) -> GanSample:
         index = self.indices(n)
@@ -196,36 +209,6 @@ def flipped(images: Tensor, seeds: Tensor) -> Tensor:
     """Images (..., C, H, W) mirrored left to right with probability 1/2, by the coin of their seed (...)."""
     coins = counter_uniform(seeds.flatten(), (), "flip").reshape(seeds.shape) < 0.5
     return torch.where(coins[..., None, None, None], images.flip(-1), images)
-
-
-def stack_dataset(dataset: Any) -> tuple[Tensor, Tensor | None]:
-    """All items of a torch ``Dataset`` as one tensor, and the labels where items are (image, label) pairs.
-
-    Items are tensors, NumPy arrays (kept in their layout) or pictures of Pillow's, which become uint8 (C, H, W). A
-    tensor or an array is taken as the stack.
-    """
-    if isinstance(dataset, (Tensor, np.ndarray)):
-        return torch.as_tensor(dataset), None
-    if not hasattr(dataset, "__len__"):
-        raise InvalidType(f"{type(dataset).__name__} has no length: from_dataset needs a map-style dataset")
-    if len(dataset) < 1:
-        raise InvalidValue(f"{type(dataset).__name__} is empty: expected at least one item")
-    items = [dataset[i] for i in range(len(dataset))]
-    pairs = all(isinstance(item, (tuple, list)) for item in items)
-    data = [_as_tensor(item[0] if pairs else item) for item in items]
-    if len({tuple(d.shape) for d in data}) > 1:
-        raise InvalidValue("items differ in shape: expected one shape (resize them in the data set's transform)")
-    labels = [torch.as_tensor(item[1]) for item in items if pairs and len(item) > 1]
-    return torch.stack(data), torch.stack(labels) if labels else None
-
-
-def _as_tensor(item: Any) -> Tensor:
-    if isinstance(item, (Tensor, np.ndarray)):
-        return torch.as_tensor(item)
-    if hasattr(item, "getbands"):  # a picture, without importing Pillow
-        pixels = torch.from_numpy(np.array(eight_bits(item, "a picture of the data set")))
-        return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    raise InvalidType(f"items are {type(item).__name__}: expected tensors (add a transform to the data set)")
 
 
 def _rows(data: Tensor, index: Tensor) -> Tensor:
