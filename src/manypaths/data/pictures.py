@@ -102,17 +102,18 @@ class Pictures(Images):
         first: tuple[Item, Kind, tuple[int, int]] | None = None
         broken: list[UnreadablePicture] = []
         remarked: Counter[str] = Counter()
-        for item in self._items(rows):
-            try:
-                with opened(item) as image, _readable(item):
-                    kind, size = kind_of(image, item.where), upright_size(image)
-                    found = remarks(image, item.where, background=self.framing.background, range=self.framing.range)
-            except UnreadablePicture as error:
-                broken.append(error)
-                continue
-            remarked.update(found)
-            first = first or (item, kind, size)
-            self._check(item, kind, size, first)
+        with _pillows_warnings():
+            for item in self._items(rows):
+                try:
+                    with opened(item) as image, _readable(item):
+                        kind, size = kind_of(image, item.where), upright_size(image)
+                        found = remarks(image, item.where, background=self.framing.background, range=self.framing.range)
+                except UnreadablePicture as error:
+                    broken.append(error)
+                    continue
+                remarked.update(found)
+                first = first or (item, kind, size)
+                self._check(item, kind, size, first)
         if broken:
             others = f"; {len(broken) - 1} more cannot be read, the next is {broken[1].where}" if broken[1:] else ""
             raise InvalidValue(f"{broken[0]}{others}")
@@ -135,7 +136,8 @@ class Pictures(Images):
         return ""
 
     def read(self, start: int, stop: int) -> Tensor:
-        return torch.stack([self._decoded(item) for item in self.items(start, stop)])
+        with _pillows_warnings():
+            return torch.stack([self._decoded(item) for item in self.items(start, stop)])
 
     def _decoded(self, item: Item) -> Tensor:
         with opened(item) as image:
@@ -198,14 +200,11 @@ _BAD = "is not a readable picture ({}): replace it or take it away"
 
 @contextlib.contextmanager
 def _readable(item: Item) -> Iterator[None]:
-    """Whatever Pillow's decoders raise becomes one line; more pixels than it takes for safe are refused."""
+    """Whatever Pillow's decoders raise becomes one line, more pixels than it takes for safe among it."""
     from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")  # of damaged Exif data and the like
-            warnings.simplefilter("error", DecompressionBombWarning)
-            yield
+        yield
     except (DecompressionBombError, DecompressionBombWarning) as error:
         size = next((word for word in str(error).split() if word.lstrip("(").isdigit()), "too many").lstrip("(")
         raise UnreadablePicture(
@@ -216,6 +215,17 @@ def _readable(item: Item) -> Iterator[None]:
         raise
     except _BROKEN as error:
         raise UnreadablePicture(item.where, _BAD.format(str(error).partition("\n")[0])) from error
+
+
+@contextlib.contextmanager
+def _pillows_warnings() -> Iterator[None]:
+    """Its warning of too many pixels is an error here; those of damaged Exif data and the like are not passed on."""
+    from PIL.Image import DecompressionBombWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", DecompressionBombWarning)
+        yield
 
 
 def is_picture(path: Path) -> bool:
