@@ -48,8 +48,10 @@ def read_run(path: Path) -> RunRecord:
     recipe = _json(directory.recipe)
     status = {"state": "unknown", "step": 0, "message": ""}
     if directory.status.exists():
-        status = _json(directory.status)
-    command = directory.command.read_text(encoding="utf-8").strip() if directory.command.exists() else ""
+        status |= _json(directory.status)
+    command = ""
+    if directory.command.exists():
+        command = directory.command.read_text(encoding="utf-8", errors="replace").strip()
     samples: dict[str, dict[int, Path]] = {}
     for picture in sorted(directory.samples.glob("*.png")):
         if taken := re.fullmatch(r"(.+)-(\d+)", picture.stem):
