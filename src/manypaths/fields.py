@@ -124,6 +124,8 @@ def _plain(value: Any, kind: Any, name: str) -> Any:
     if isinstance(value, bool) and kind is not bool and kind in (int, float):
         raise _wrong(value, kind, name)
     if kind is float and isinstance(value, numbers.Real):
+        if not math.isfinite(value):
+            raise InvalidValue(f"{name} is {float(value)}: expected a finite number")
         return float(value)
     if kind is int and isinstance(value, numbers.Integral):
         return int(value)
@@ -217,9 +219,10 @@ def parse(text: str, annotation: Any, name: str) -> Any:
         return text.lower() in ("true", "yes", "1")
     if annotation in (int, float):
         try:
-            return annotation(text)
+            value = annotation(text)
         except ValueError:
             raise InvalidValue(f"{name} is {text!r}: expected {annotation.__name__}") from None
+        return conform(value, annotation, name)
     if annotation in (type(None), types.NoneType):
         if text.lower() in ("none", "null"):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ class Training:
         game: what is played.
         oracle: how gradients are estimated.
         rule: where and how often it is asked.
-        optimizers: a ``torch.optim`` optimiser per player (a plain mapping is wrapped).
+        optimizers: a ``torch.optim`` optimiser per player, or a list of several (a plain mapping is wrapped).
         averages: running averages by name, or a single one.
         schedules: numbers that change on the way, by their paths: ``{"optimizers.critic.lr": Cosine(over=1000)}``.
         seed: of the restart coin, and of the latents with which averages are evaluated.
@@ -48,7 +48,7 @@ class Training:
         game: Game,
         oracle: Oracle,
         rule: Rule,
-        optimizers: Optimizers | Mapping[str, torch.optim.Optimizer],
+        optimizers: Optimizers | Mapping[str, torch.optim.Optimizer | Sequence[torch.optim.Optimizer]],
         *,
         averages: Mapping[str, Average] | Average | None = None,
         schedules: Mapping[str, Schedule] | None = None,

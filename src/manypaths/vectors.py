@@ -101,11 +101,14 @@ def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
     """The same values, each in memory of its own.
 
     ``autograd.grad`` hands out one tensor for two parameters that enter a loss as a sum, and expanded views for
-    constants; both would be corrupted by arithmetic in place.
+    constants; both would be corrupted by arithmetic in place. Sparse ones (``nn.Embedding(sparse=True)``) become dense:
+    rules, oracles and averages add them up.
     """
     seen: set[int] = set()
     result: list[Tensor | None] = []
     for tensor in tensors:
+        if tensor is not None and tensor.layout is not torch.strided:
+            tensor = tensor.to_dense()
         if tensor is not None:
             place = tensor.untyped_storage().data_ptr()
             if place in seen or any(stride == 0 for stride in tensor.stride()):
@@ -207,9 +210,14 @@ def squared_norm(tensors: Iterable[Tensor | None]) -> float:
 
 @torch.no_grad()
 def dot(a: Vector, b: Vector) -> float:
-    """<a, b> over all players of ``a``, where ``None`` is zero, summed in float64."""
+    """<a, b> over all players of ``a``, its real part, where ``None`` is zero, summed in float64."""
     pairs = [(t, s) for name in a for t, s in zip(a[name], b[name], strict=True) if t is not None and s is not None]
-    return float(sum((t.double() * s.double()).sum() for t, s in pairs))
+    return float(sum((wide(t) * wide(s).conj()).sum().real for t, s in pairs))
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """In float64, or complex128."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float64))
 
 
 def flat(vector: Vector) -> Tensor:

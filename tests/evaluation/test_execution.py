@@ -15,6 +15,7 @@ from manypaths.evaluation.execution import Execution
 from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.bilinear import Bilinear
+from manypaths.games.from_losses import FromLosses
 from manypaths.models.dcgan import DcganCritic, DcganGenerator
 from manypaths.models.mlp import MlpCritic, MlpGenerator
 from manypaths.models.resnet import ResnetCritic, ResnetGenerator
@@ -192,7 +193,7 @@ def farthest_from_eager(game: Adversarial, norm: str, penalties: list[Any]) -> f
 @dynamo_looks_at_grad
 @pytest.mark.parametrize(("norm", "penalties"), [("batch", []), ("spectral", [R1(), Dragan(std=0.5)])])
 def test_compiled_networks(monkeypatch, norm, penalties) -> None:
-    game = compiled(monkeypatch, "aot_eager", norm, penalties, critic_pass="joint")
+    game = compiled(monkeypatch, "aot_eager", norm, penalties, critic_pass="separate" if norm == "batch" else "joint")
     assert farthest_from_eager(game, norm, penalties) < 1e-12
     assert game._separable is (norm != "batch"), "the trial must not call what was compiled"
 
@@ -331,6 +332,20 @@ def points() -> Adversarial:
     return Adversarial(MlpGenerator(latent=4, hidden=(4,)), MlpCritic(hidden=(4,)), objective=NonSaturating())
 
 
+def batchnorm() -> Adversarial:
+    return Adversarial(DcganGenerator(size=8, width=4), DcganCritic(size=8, width=4), objective=NonSaturating())
+
+
+def dropout() -> Adversarial:
+    critic = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5), nn.Linear(4, 1), nn.Flatten(0))
+    return Adversarial(MlpGenerator(latent=4, hidden=(4,)), critic, objective=NonSaturating())
+
+
+def two_losses() -> FromLosses:
+    nets = {"a": nn.Linear(1, 1), "b": nn.Linear(1, 1)}
+    return FromLosses({name: lambda s, a, b: a.weight.sum() + b.weight.sum() for name in nets}, nets)
+
+
 @pytest.mark.parametrize(
     ("execution", "make", "message"),
     [
@@ -342,6 +357,10 @@ def points() -> Adversarial:
             "'critic' has float64 weights, which it leaves alone: expected 'full'",
         ),
         (Execution(compile=True, kernels="tuned"), dcgan, "which chooses its own: expected 'stock'"),
+        (Execution(kernels="tuned"), points, "kernels is 'tuned' and no player has weights of 4 dimensions"),
+        (Execution(critic_pass="joint"), batchnorm, r"the critic's BatchNorm2d \(.*\) couples the samples of a batch"),
+        (Execution(critic_pass="joint"), dropout, r"the critic's Dropout \(1\) couples the samples of a batch"),
+        (Execution(critic_pass="joint"), two_losses, "critic_pass is 'joint' and FromLosses has no critic"),
         (Execution(precision="bfloat16"), lambda: Bilinear(torch.ones(1, 1)), "Bilinear computes its field"),
     ],
 )

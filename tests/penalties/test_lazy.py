@@ -114,3 +114,11 @@ def test_refusals() -> None:
     optimizers = Optimizers({n: torch.optim.SGD(population.parameters(n), lr=0.1) for n in population.players})
     with pytest.raises(InvalidType, match="Lazy chooses another number of samples in each member of a population"):
         Training(population, Stochastic(source, batch=4), Simultaneous(), optimizers).step()
+
+
+def test_a_lazy_penalty_with_batchnorm_in_the_critic_is_refused() -> None:
+    """A part of the batch would be normalised by its own statistics, and one sample alone by none."""
+    critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1), nn.Flatten(0))
+    message = r"Lazy evaluates the critic at a part of the batch, and BatchNorm1d \(1\) normalises by the statistics"
+    with pytest.raises(InvalidType, match=message):
+        Adversarial(nn.Linear(3, 2), critic, objective=NonSaturating(), penalties=(Lazy(R1()),))

@@ -264,3 +264,10 @@ def test_a_sample_has_one_leading_dimension() -> None:
     sample = GanSample(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3))
     assert len(sample) == 3
     assert len(sample[:2]) == 2
+
+
+@pytest.mark.parametrize("redraw", ["traversal", "never"])
+def test_when_to_redraw_latents_that_are_fresh_anyway_is_refused(redraw) -> None:
+    message = f"redraw is '{redraw}' and latents are 'fresh', new in every draw: expected latents='paired'"
+    with pytest.raises(InvalidValue, match=message):
+        PairedSource(IMAGES, latent=3, latents="fresh", redraw=redraw)

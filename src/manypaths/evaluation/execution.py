@@ -16,10 +16,12 @@ from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.evaluation.captured import Captured
 from manypaths.evaluation.kernels import TunedConvolutions
+from manypaths.games.adversarial import Adversarial
 from manypaths.games.analytic.base import AnalyticGame
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked
 from manypaths.games.computation import Computation
+from manypaths.games.structure import batch_coupling_layers
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients
 
@@ -128,6 +130,13 @@ class Execution(Computation):
             raise InvalidType(f"{type(game).__name__} computes its field in a way of its own: expected Execution()")
         if self.compile and self.kernels == "tuned":
             raise InvalidValue("kernels is 'tuned' and compile is True, which chooses its own: expected 'stock'")
+        if self.critic_pass == "joint":
+            _expect_separable_critic(game)
+        if self.kernels == "tuned" and 4 not in _dimensions(game):
+            raise InvalidValue(
+                "kernels is 'tuned' and no player has weights of 4 dimensions, which two-dimensional convolutions "
+                "have: expected 'stock'"
+            )
         if self.memory == "channels_last" and not _has_images(game):
             raise InvalidValue("memory is 'channels_last' and no player has weights of 4 dimensions: expected 'auto'")
         wide = next((n for n in game.players for p in game.parameters(n) if p.dtype == torch.float64), None)
@@ -155,8 +164,25 @@ _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channe
 
 def _has_images(game: Game) -> bool:
     """Whether channels_last, an order of four dimensions, is one for these networks."""
-    dimensions = {p.ndim for module in game.players.values() for p in module.parameters()}
+    dimensions = _dimensions(game)
     return 4 in dimensions and 5 not in dimensions
+
+
+def _dimensions(game: Game) -> set[int]:
+    """Of all weights."""
+    return {p.ndim for module in game.players.values() for p in module.parameters()}
+
+
+def _expect_separable_critic(game: Game) -> None:
+    """Real and fake data share a pass only where no layer of the critic couples samples."""
+    if not isinstance(game.unwrapped, Adversarial):
+        kind = type(game.unwrapped).__name__
+        raise InvalidValue(f"critic_pass is 'joint' and {kind} has no critic that this reaches: expected 'auto'")
+    if layers := batch_coupling_layers(game.players["critic"]):
+        raise InvalidValue(
+            f"critic_pass is 'joint' and the critic's {layers[0]} couples the samples of a batch, so that real and "
+            "fake data are never joined: expected 'auto' or 'separate'"
+        )
 
 
 def _channels_last(tensor: Tensor) -> Tensor:

@@ -38,6 +38,14 @@ class TunedConvolutions(TorchFunctionMode):
         self._choices: dict[Key, str] = {}
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has the choices, and a lock of its own."""
+        return self.state_dict()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        TunedConvolutions.__init__(self)
+        self.load_state_dict(state)
+
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -13,13 +13,14 @@ from manypaths.eager import uncompiled
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, differentiate
 from manypaths.games.noise import seeded
+from manypaths.games.returned import expect_tensor
 from manypaths.games.shadow import shadow_modules
 from manypaths.games.structure import batch_coupling_layers
 from manypaths.objectives.base import Objective, is_zero_sum
 from manypaths.penalties.base import Penalty, Projection
 from manypaths.penalties.conditioned import Conditioned
 from manypaths.sources.gan_sample import GanSample
-from manypaths.vectors import Gradients, scale_
+from manypaths.vectors import Gradients, scale_, wide
 
 PLAYERS = ("critic", "generator")
 """In the order in which they move when they take turns."""
@@ -68,6 +69,11 @@ class Adversarial(Game):
         self._turns = self._turns and is_zero_sum(objective)
         self._separable: bool | None = None  # whether the critic treats samples one by one, once that was tried
         normalised = [layer for layer in in_critic if "Dropout" not in layer]
+        if normalised and (part := next((p for p in self.penalties if p.takes_part), None)):
+            raise InvalidType(
+                f"{type(part).__name__} evaluates the critic at a part of the batch, and {normalised[0]} normalises by "
+                "the statistics of all of it: expected the penalty itself, or a critic without BatchNorm"
+            )
         if normalised and any(p.per_sample for p in self.penalties):
             names = ", ".join(type(p).__name__ for p in self.penalties if p.per_sample)
             warnings.warn(
@@ -99,12 +105,18 @@ class Adversarial(Game):
         return losses
 
     def _generate(self, sample: GanSample) -> Tensor:
-        return self.generator(sample.latent, *self._label(sample))
+        found = self.generator(sample.latent, *self._label(sample))
+        return expect_tensor(found, "the generator", "data (N, ...)")
 
     def evaluation(self, sample: GanSample, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         if self._separable is None and self.execution.joins(self.device):
             layers = batch_coupling_layers(self.critic)
             self._separable = not layers and _treats_samples_alone(self, sample, self._label(sample))
+            if self.execution.critic_pass == "joint" and not self._separable and len(sample) > 1:
+                raise InvalidValue(
+                    "critic_pass is 'joint' and the scores of a batch were not found to be those of its halves, so "
+                    "that real and fake data are never joined: expected 'auto' or 'separate'"
+                )
         return super().evaluation(sample, names, moves_buffers)
 
     def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
@@ -155,12 +167,15 @@ class Adversarial(Game):
             buffer.copy_(saved)
 
 
+_SCORES = ("the critic", "scores (N,)")
+
+
 def scores(critic: nn.Module, data: Tensor) -> Tensor:
     """The critic's scores, (N,); any other shape is refused, for ``(N,) - (N, 1)`` silently is (N, N).
 
     Those of half precision (autocast) are widened: losses are means, and bfloat16 keeps two digits of one.
     """
-    found = critic(data)
+    found = expect_tensor(critic(data), *_SCORES)
     if found.shape != data.shape[:1]:
         raise InvalidValue(
             f"the critic returned shape {tuple(found.shape)} for a batch of {len(data)}: expected ({len(data)},), "
@@ -175,14 +190,14 @@ def _treats_samples_alone(game: Adversarial, sample: GanSample, label: tuple[Ten
     half = len(sample) // 2
     if not half:
         return False
-    point = {name: [p.double() for p in game.parameters(name)] for name in game.players}
+    point = {name: [wide(p) for p in game.parameters(name)] for name in game.players}
     buffers = [b.to(torch.float64 if b.is_floating_point() else b.dtype, copy=True) for b in game.buffers()]
     with uncompiled(game.critic):  # else the copy calls what was compiled, the original
         critic = shadow_modules(game, point, buffers)(game.critic)
     given = (sample.real.double(), *label)
     try:
         with seeded(0, game.device), torch.autocast(game.device.type, enabled=False):
-            whole = critic(*given)
+            whole = expect_tensor(critic(*given), *_SCORES)
             parts = torch.cat([critic(*(t[:half] for t in given)), critic(*(t[half:] for t in given))])
     except RuntimeError:  # a critic that insists on a precision is left alone
         return False

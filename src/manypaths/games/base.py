@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from manypaths.errors import InvalidValue, unknown_name
+from manypaths.errors import unknown_name
 from manypaths.games.computation import Computation
 from manypaths.games.noise import seed_of, seeded
-from manypaths.games.structure import Structure, buffer_places
+from manypaths.games.returned import expect_losses
+from manypaths.games.structure import Structure, buffer_places, complete_state, load_complete_state
 from manypaths.vectors import Gradients, Point, clone, copy_, owned, swap_back, swap_parameters
 
 
@@ -114,9 +115,7 @@ class Game(ABC):
         """One evaluation inside ``repeating``; two games may be evaluated inside one, side by side."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
         with self.execution.context(self):
-            losses = self.losses(self.execution.arranged(sample), names)
-        for name in names:
-            _check_scalar(losses, name)
+            losses = expect_losses(self.losses(self.execution.arranged(sample), names), names)
         by_player = self.differentiated(losses, names)
         if saved:
             copy_(self.buffers(), saved)
@@ -226,24 +225,12 @@ class Game(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and all buffers, also those that a module does not list in its own ``state_dict``."""
-        states = {}
-        for name, module in self.players.items():
-            state = module.state_dict()
-            extra = {key: buffer for key, buffer in module.named_buffers() if key not in state}
-            states[name] = {**state, **{f"{_UNLISTED}{key}": buffer for key, buffer in extra.items()}}
-        return states
+        return {name: complete_state(module) for name, module in self.players.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for name, module in self.players.items():
-            listed = {key: value for key, value in state[name].items() if not key.startswith(_UNLISTED)}
-            module.load_state_dict(listed)
-            for key, buffer in module.named_buffers():
-                if key not in listed:
-                    buffer.copy_(state[name][f"{_UNLISTED}{key}"])
+            load_complete_state(module, state[name])
         self.project(self.projections)  # they may come from a game without the constraint
-
-
-_UNLISTED = "unlisted:"
 
 
 def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> list[Tensor | None]:
@@ -255,12 +242,3 @@ def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> 
         return [None] * len(parameters)
     with torch.autocast(loss.device.type, enabled=False):
         return owned(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
-
-
-def _check_scalar(losses: Mapping[str, Tensor], name: str) -> None:
-    if name not in losses:
-        raise InvalidValue(f"losses() returned {sorted(losses)}: expected an entry for player {name!r}")
-    if losses[name].ndim != 0:
-        raise InvalidValue(
-            f"the loss of {name!r} has shape {tuple(losses[name].shape)}: expected a scalar (a batch mean)"
-        )

@@ -19,6 +19,8 @@ class Computation:
 
     concurrent: Literal["auto", "off"] = "auto"
     """Whether two evaluations may run at once (``SideBySide``)."""
+    critic_pass: Literal["auto", "joint", "separate"] = "auto"
+    """Whether a critic sees real and fake data in one pass (``joins``)."""
     fixed_addresses: bool = False
     """Whether weights must stay in the memory in which they lie (CUDA graphs)."""
 

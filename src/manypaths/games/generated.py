@@ -46,8 +46,10 @@ class Fed(nn.Module):
 
     def forward(self, index: Tensor) -> Tensor:
         weight = next(self.generator.parameters())
-        rows = (tensor[index] for tensor in self.given)
-        return self.generator(*(r.to(weight.device, weight.dtype if r.is_floating_point() else None) for r in rows))
+        rows, real = (tensor[index] for tensor in self.given), weight.is_floating_point()
+        return self.generator(
+            *(r.to(weight.device, weight.dtype if real and r.is_floating_point() else None) for r in rows)
+        )
 
 
 @contextlib.contextmanager

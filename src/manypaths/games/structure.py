@@ -97,3 +97,23 @@ def buffer_places(players: Iterable[nn.Module]) -> list[tuple[dict[str, Any], st
                 seen.add(id(buffer))
                 found.append((module._buffers, name))
     return found
+
+
+UNLISTED = "unlisted:"
+"""Before the names of buffers that are not in a module's own ``state_dict``."""
+
+
+def complete_state(module: nn.Module) -> dict[str, Any]:
+    """Weights and all buffers, also those that a module does not list in its own ``state_dict``."""
+    state = module.state_dict()
+    extra = {f"{UNLISTED}{key}": buffer for key, buffer in module.named_buffers() if key not in state}
+    return {**state, **extra}
+
+
+def load_complete_state(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """The inverse of ``complete_state``."""
+    listed = {key: value for key, value in state.items() if not key.startswith(UNLISTED)}
+    module.load_state_dict(listed)
+    for key, buffer in module.named_buffers():
+        if key not in listed:
+            buffer.copy_(state[f"{UNLISTED}{key}"])

@@ -14,6 +14,7 @@ OPTIMISERS = Registry(
         "rmsprop": "torch.optim:RMSprop",
         "negative-momentum": "negative_momentum:NegativeMomentumSGD",
         "vrad": "vradam:VRAd",
+        "muon": "muon:MuonAdamW",
     },
 )
 

@@ -1,8 +1,9 @@
-"""The optimizers: one stock ``torch.optim`` optimiser per player."""
+"""The optimizers: a stock ``torch.optim`` optimiser per player, or several over weights of their own."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
 from manypaths.optim.memory import Memory, SecondMemory, opaque
+from manypaths.optim.usable import expect_elementwise, usable
 from manypaths.vectors import Gradients, copied, lerp_, present, rows
 
 Moments = Literal["shared", "rewind", "separate"]
@@ -25,7 +27,8 @@ class Optimizers(Mapping[str, Optimizer]):
     """Player -> optimiser; any torch optimiser works unchanged.
 
     Args:
-        optimizers: one per player, over that player's parameters.
+        optimizers: one per player, over that player's parameters; a list of several, each over some of them, becomes a
+            ``Composite``.
         clip: largest 2-norm of a player's gradient, applied to every gradient that is handed over.
         schedules: learning-rate schedulers by player, advanced once per step of the *rule*.
         rates: by player, the learning rate of each member of a population, (m,), relative to the optimiser's own
@@ -34,24 +37,22 @@ class Optimizers(Mapping[str, Optimizer]):
 
     def __init__(
         self,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, Optimizer | Sequence[Optimizer]],
         *,
         clip: float | None = None,
         schedules: Mapping[str, LRScheduler] | None = None,
         rates: Mapping[str, Tensor] | None = None,
     ):
-        for name, optimizer in optimizers.items():
-            if not isinstance(optimizer, Optimizer):
-                raise InvalidType(f"the optimiser of {name!r} is {optimizer!r}: expected a torch.optim.Optimizer")
-        if clip is not None and clip <= 0:
-            raise InvalidValue(f"clip is {clip}: expected a number > 0, or none")
+        usables = {name: usable(optimizer, name) for name, optimizer in optimizers.items()}
+        if clip is not None and not 0 < clip < math.inf:
+            raise InvalidValue(f"clip is {clip}: expected a finite number > 0, or none")
         for name, schedule in (schedules or {}).items():
             if name not in optimizers:
                 raise unknown_name("player of a schedule:", name, optimizers)
             if not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau):
                 kind = type(schedule).__name__
                 raise InvalidType(f"the schedule of {name!r} is a {kind}: expected a scheduler that counts steps")
-        self._optimizers, self.clip, self.schedules = dict(optimizers), clip, dict(schedules or {})
+        self._optimizers, self.clip, self.schedules = usables, clip, dict(schedules or {})
         for name in rates or {}:
             if name not in optimizers:
                 raise unknown_name("player of a rate:", name, optimizers)
@@ -90,8 +91,11 @@ class Optimizers(Mapping[str, Optimizer]):
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             if not {id(p) for p in game.parameters(name)} <= held:
                 raise InvalidValue(
-                    f"the optimiser of {name!r} lacks some of its parameters: pass game.parameters({name!r})"
+                    f"the optimiser of {name!r} lacks some of its parameters, which would never move: pass "
+                    f"game.parameters({name!r}), or a list of optimisers that have all of them together"
                 )
+            if members:
+                expect_elementwise(optimizer, name)
 
     def apply(self, game: Game, gradients: Gradients) -> None:
         """One ``optimizer.step()`` per player of ``gradients``, then the game's projection.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidType, InvalidValue
 
 
 class VRAd(Optimizer):
@@ -31,6 +31,8 @@ class VRAd(Optimizer):
         if lr <= 0 or eps <= 0 or not all(0 <= b < 1 for b in betas):
             raise InvalidValue(f"VRAd(lr={lr}, betas={betas}, eps={eps}): expected lr > 0, eps > 0, betas in [0, 1)")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+        if any(p.is_complex() for group in self.param_groups for p in group["params"]):
+            raise InvalidType("VRAd has no step for complex weights: expected real ones, or Adam")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from manypaths.games.base import Game
+from manypaths.games.returned import expect_losses
 from manypaths.oracles.full_batch import full_gradient
 from manypaths.sources.sample import Sample
 from manypaths.vectors import Gradients, copy_, owned, present
@@ -39,7 +40,7 @@ def jacobian_products(
     parameters = [p for name in names for p in game.parameters(name)]
     saved = [] if moves_buffers else [b.clone() for b in game.buffers()]
     with game.differentiated_twice(), game.evaluating(sample):
-        losses = game.losses(sample, names)
+        losses = expect_losses(game.losses(sample, names), names)
         field = [g for name in names for g in _field(losses[name], game.parameters(name))]
         v = [None if g is None else g.detach() for g in field]
         if vector is not None:

@@ -15,7 +15,7 @@ from manypaths.games.base import Game
 from manypaths.oracles.base import Components, Oracle, resolve_components
 from manypaths.oracles.full_batch import describe_components
 from manypaths.oracles.partition import Partition
-from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row
+from manypaths.oracles.table import GradientTable, Storage, dtype_names, gib_per_row, row_dtypes
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Index, Source
 from manypaths.sources.sample import Sample
@@ -189,13 +189,15 @@ class SAGA(Oracle):
 class _Memory(GradientTable):
     """A table that changes row by row, and the mean (P,) of its rounded rows.
 
-    The mean is kept in float64 and moved with every row that is written, so a million writes do not wear it out.
+    The mean is kept in float64 (complex128) and moved with every row that is written, so a million writes do not wear
+    it out.
     """
 
     def __init__(self, game: Game, size: int, storage: Storage):
         self._weights = {name: game.parameters(name) for name in game.players}
+        dtypes = {name: torch.promote_types(d, torch.float64) for name, d in row_dtypes(game, storage).items()}
         self.mean = {
-            name: torch.zeros(sum(p.numel() for p in weights), dtype=torch.float64, device=game.device)
+            name: torch.zeros(sum(p.numel() for p in weights), dtype=dtypes[name], device=game.device)
             for name, weights in self._weights.items()
         }
         super().__init__(game, size, storage)
@@ -207,9 +209,10 @@ class _Memory(GradientTable):
             self.mean[name].zero_()
 
     def write(self, player: str, number: int, gradients: Sequence[Tensor | None]) -> None:
-        before = self.rows[player][number].to(torch.float64, copy=True)
+        wide = self.mean[player].dtype
+        before = self.rows[player][number].to(wide, copy=True)
         super().write(player, number, gradients)
-        self.mean[player] += (self.rows[player][number].double() - before) / len(self)
+        self.mean[player] += (self.rows[player][number].to(wide) - before) / len(self)
 
     def means(self, player: str) -> list[Tensor | None]:
         """The mean row, in the dtypes of the weights."""

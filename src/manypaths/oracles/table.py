@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
 
 Storage = Literal["game", "float32", "bfloat16"]
@@ -25,7 +26,7 @@ class GradientTable:
     """
 
     def __init__(self, game: Game, size: int, storage: Storage, *, pinned: bool = False):
-        dtypes, device = _dtypes(game, storage), torch.device("cpu") if pinned else game.device
+        dtypes, device = row_dtypes(game, storage), torch.device("cpu") if pinned else game.device
         self.rows = {
             name: torch.zeros(size, weights, dtype=dtypes[name], device=device, pin_memory=pinned)
             for name, weights in _weights(game).items()
@@ -34,6 +35,7 @@ class GradientTable:
             name: [(p.numel(), p.shape, torch.empty_like(p, device="meta").stride()) for p in game.parameters(name)]
             for name in game.players
         }
+        self._real = {name: [not p.is_complex() for p in game.parameters(name)] for name in game.players}
         self._size, self._device = size, game.device
         self.forget()
 
@@ -62,6 +64,8 @@ class GradientTable:
     def views(self, player: str, row: Tensor) -> list[Tensor | None]:
         """A vector (P,) as tensors of the parameters' shapes."""
         pieces = self._pieces(player, row)
+        if row.is_complex():  # for the sake of some weights; the others' imaginary parts are zero
+            pieces = [p.real if real else p for p, real in zip(pieces, self._real[player], strict=True)]
         return [piece if exists else None for piece, exists in zip(pieces, self._exists[player], strict=True)]
 
     def _pieces(self, player: str, row: Tensor) -> list[Tensor]:
@@ -72,21 +76,27 @@ class GradientTable:
 
 def gib_per_row(game: Game, storage: Storage) -> float:
     """What one row takes."""
-    dtypes = _dtypes(game, storage)
+    dtypes = row_dtypes(game, storage)
     return sum(weights * dtypes[name].itemsize for name, weights in _weights(game).items()) / 2**30
 
 
 def dtype_names(game: Game, storage: Storage) -> str:
     """The table's dtypes, in words."""
-    return ", ".join(sorted({str(dtype).removeprefix("torch.") for dtype in _dtypes(game, storage).values()}))
+    return ", ".join(sorted({str(dtype).removeprefix("torch.") for dtype in row_dtypes(game, storage).values()}))
 
 
 def _weights(game: Game) -> dict[str, int]:
     return {name: sum(p.numel() for p in game.parameters(name)) for name in game.players}
 
 
-def _dtypes(game: Game, storage: Storage) -> dict[str, torch.dtype]:
+def row_dtypes(game: Game, storage: Storage) -> dict[str, torch.dtype]:
+    """Player -> the dtype of its part of a row."""
     stored: torch.dtype | None = None if storage == "game" else getattr(torch, storage)
+    whole = next((name for name in game.players if any(p.is_complex() for p in game.parameters(name))), None)
+    if stored is not None and whole is not None:
+        raise InvalidValue(
+            f"a table of gradients at {storage!r} would lose the imaginary parts of {whole!r}: expected 'game'"
+        )
     return {name: stored or _dtype_of(game.parameters(name)) for name in game.players}
 
 

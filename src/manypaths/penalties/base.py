@@ -25,6 +25,8 @@ class Penalty(ABC):
     couples_samples: bool = False
     per_sample: ClassVar[bool] = True
     """Whether the penalty needs the critic to treat samples one by one (it does not under BatchNorm)."""
+    takes_part: ClassVar[bool] = False
+    """Whether it evaluates the critic at a part of the batch, which BatchNorm would see as another batch."""
 
     @abstractmethod
     def __call__(self, critic: nn.Module, sample: GanSample, fake: Tensor) -> Tensor:

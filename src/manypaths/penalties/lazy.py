@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ class Lazy(Penalty):
         penalty: what is paid; it may not look at more than one sample at a time.
         every: mean number of samples between two that are chosen.
     """
+
+    takes_part: ClassVar[bool] = True
 
     penalty: Penalty = R1()
     every: fields.PositiveInt = 16

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from manypaths import fields
+from manypaths.errors import InvalidType
 from manypaths.penalties.base import Projection
 
 
@@ -23,6 +24,8 @@ class WeightClipping(Projection):
 
     @torch.no_grad()
     def __call__(self, parameters: Sequence[Tensor]) -> None:
+        if any(p.is_complex() for p in parameters):
+            raise InvalidType("WeightClipping has no interval for complex weights: expected real ones")
         if parameters:
             torch._foreach_clamp_min_(list(parameters), -self.limit)
             torch._foreach_clamp_max_(list(parameters), self.limit)

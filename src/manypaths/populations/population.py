@@ -14,6 +14,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic.base import AnalyticGame, joined
 from manypaths.games.base import Game, differentiate
 from manypaths.games.capabilities import ClosedForm, Stacked
+from manypaths.games.returned import expect_losses
 from manypaths.populations.members import check_members
 from manypaths.populations.source import MemberSamples
 from manypaths.sources.sample import Sample
@@ -244,7 +245,7 @@ class _Losses(nn.Module):
         self.tied = len(list(self.parameters())) < len(list(self.named_parameters(remove_duplicate=False)))
 
     def forward(self, sample: Sample, names: tuple[str, ...]) -> tuple[Tensor, ...]:
-        losses = self.__dict__["game"].losses(sample, names)
+        losses = expect_losses(self.__dict__["game"].losses(sample, names), names)
         return tuple(losses[name] for name in names)
 
 

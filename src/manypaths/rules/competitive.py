@@ -14,6 +14,7 @@ from manypaths import fields
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked
+from manypaths.games.returned import expect_losses
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full_batch import FullBatch
@@ -79,7 +80,7 @@ class CompetitiveGradientDescent(Rule):
         names = self._all(game, players)
         sample = _sample(oracle)
         with game.evaluating(sample):
-            losses = game.losses(sample, names)
+            losses = expect_losses(game.losses(sample, names), names)
             small, large = sorted(names, key=lambda n: sum(p.numel() for p in game.parameters(n)))
             a = _Side(losses[small], game.parameters(small), game.parameters(large))
             b = _Side(losses[large], game.parameters(large), game.parameters(small))

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from manypaths.errors import InvalidValue, unknown_name
+from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.games.structure import UNLISTED, complete_state, load_complete_state
 from manypaths.run.evaluation import LAST, evaluated
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory
@@ -24,9 +25,36 @@ def export_generators(directory: RunDirectory, training: Training, *, seed: int)
 
     for which in ready(training):
         with evaluated(training, which, seed=seed) as generator:
-            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+            tensors = _tensors(generator)
             about = {"step": str(training.steps), "checksum": _checksum(tensors)}
             write_atomically(weights_file(directory, which), save(tensors, about))
+
+
+def expect_exportable(generator: nn.Module) -> None:
+    """Refuse what a file of tensors cannot hold, before training and not after it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save
+
+    for name, tensor in _tensors(generator).items():
+        try:
+            save({"tensor": tensor.flatten()[:0].clone()})
+        except (KeyError, ValueError, SafetensorError) as error:
+            raise InvalidType(
+                f"the generator's {name!r} has the dtype {tensor.dtype}, which safetensors files do not hold: expected "
+                "real numbers or complex64"
+            ) from error
+
+
+def _tensors(generator: nn.Module) -> dict[str, Tensor]:
+    """All state of a generator, each in memory of its own: tied weights share theirs, which the format refuses."""
+    state = complete_state(generator)
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.layout is not torch.strided:
+            raise InvalidType(
+                f"the generator keeps {name!r}, which is no plain tensor and cannot be exported: expected a parameter "
+                "or a buffer (register_buffer)"
+            )
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def ready(training: Training) -> list[str]:
@@ -58,7 +86,8 @@ def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> n
     recipe = Recipe.read(directory.recipe, trust_code=trust_code)
     with torch.random.fork_rng(devices=[]):  # whatever a new network draws is overwritten
         generator = recipe.game.settings["generator"].build()
-    generator.load_state_dict(_read(found[average], run))
+    unlisted = {name: b for name, b in complete_state(generator).items() if name.startswith(UNLISTED)}
+    load_complete_state(generator, {**unlisted, **_read(found[average], run)})  # files of before have none of these
     return generator.eval()
 
 

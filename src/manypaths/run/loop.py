@@ -18,7 +18,7 @@ from manypaths.metrics.gradient_noise import gradient_noise
 from manypaths.randomness import seed_for
 from manypaths.run import checkpoint
 from manypaths.run.evaluation import evaluated, generate, inputs
-from manypaths.run.export import export_generators, ready
+from manypaths.run.export import expect_exportable, export_generators, ready
 from manypaths.run.interrupt import Interrupt
 from manypaths.run.pictures import grid_png
 from manypaths.run.processes import join, lost_another
@@ -52,6 +52,8 @@ class Run:
         torch.set_num_threads(recipe.threads or 1)
         torch.manual_seed(seed_for(recipe.seed, "global"))
         self.training = recipe.build()
+        if self._exports():
+            expect_exportable(self.training.game.players["generator"])
         self.seconds = 0.0
         self._scores: Scorer | None = None
         if recipe.evaluate_every and self.processes.writes:
@@ -191,11 +193,12 @@ class Run:
 
     def export(self) -> None:
         """Write the generators as they are evaluated (``manypaths.load``)."""
-        source = self.training.oracle.source
-        if not self.processes.writes:
-            return
-        if isinstance(source, PairedSource) and "generator" in self.training.game.players:
+        if self._exports():
             export_generators(self.directory, self.training, seed=self.recipe.seed)
+
+    def _exports(self) -> bool:
+        generates = "generator" in self.training.game.players and isinstance(self.training.oracle.source, PairedSource)
+        return self.processes.writes and generates
 
     def save(self) -> None:
         """Checkpoint now."""

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
 from manypaths import fields, specs, user_code
 from manypaths.data.base import DataSet
 from manypaths.distributed.distributed import Distributed
-from manypaths.errors import InvalidType, InvalidValue, unknown_name
+from manypaths.errors import InvalidValue, unknown_name
 from manypaths.evaluation.execution import Execution
 from manypaths.files import read_json, require_plain_name
 from manypaths.games.adversarial import Adversarial
@@ -30,6 +29,7 @@ from manypaths.oracles.base import Oracle
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
 from manypaths.run.evaluation import LAST
+from manypaths.run.optimisers import build_optimizer, try_optimizer
 from manypaths.run.processes import processes
 from manypaths.schedules.base import Schedule
 from manypaths.schedules.scheduled import ROOTS
@@ -196,7 +196,7 @@ class Recipe:
         for part in (*self.averages.values(), *self.metrics):
             part.build()
         for name, part in self.optimizers.items():
-            _try_optimizer(part, f"optimizers.{name}")
+            try_optimizer(part, f"optimizers.{name}")
         numbers = _numbers(_flatten(self.to_plain()))
         for path, part in self.schedules.items():
             if path not in numbers:
@@ -231,7 +231,7 @@ class Recipe:
         if processes().size > 1:
             game = Distributed(game)
         optimizers = {
-            n: _build_optimizer(self.optimizers[n], game.parameters(n), f"optimizers.{n}") for n in game.players
+            n: build_optimizer(self.optimizers[n], game.parameters(n), f"optimizers.{n}") for n in game.players
         }
         training = Training(
             game,
@@ -261,24 +261,6 @@ def _drop_followed_seeds(part: Spec[Any], data: dict[str, Any]) -> None:
     for name, inner in part.settings.items():
         if isinstance(inner, Spec):
             _drop_followed_seeds(inner, data[name])
-
-
-def _build_optimizer(part: Spec[Optimizer], params: list[nn.Parameter], where: str) -> Optimizer:
-    try:
-        return part.build(params=params)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InvalidValue(f"{where}: {error}") from error
-
-
-def _try_optimizer(part: Spec[Optimizer], where: str) -> None:
-    """One step on a dummy parameter: an optimiser that wants a closure is found out here."""
-    parameter = nn.Parameter(torch.zeros(1))
-    optimizer = _build_optimizer(part, [parameter], where)
-    parameter.grad = torch.zeros(1)
-    try:
-        optimizer.step()
-    except TypeError as error:
-        raise InvalidType(f"{where}: {error}; expected an optimiser whose step needs no closure") from error
 
 
 def _scheduled(current: Mapping[str, Spec[Schedule]], path: str, value: Any) -> dict[str, Spec[Schedule]]:

@@ -81,6 +81,11 @@ def _inner(owner: Any, name: str, path: str) -> Any:
             raise InvalidValue(f"{path}: {name!r} is no place among {len(owner)}: expected 0 to {len(owner) - 1}")
         return owner[int(name)]
     if hasattr(owner, "param_groups"):
+        if name == "lr" and len({float(group["lr"]) for group in owner.param_groups}) > 1:
+            raise InvalidValue(
+                f"{path} has another value in each parameter group: expected one for all, or torch's own schedulers, "
+                "which keep their ratios (Optimizers(schedules=...))"
+            )
         return _inner(owner.param_groups[0], name, path)
     if not hasattr(owner, name):
         known = [f.name for f in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else vars(owner)

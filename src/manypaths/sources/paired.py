@@ -63,6 +63,11 @@ class PairedSource(FiniteSource):
         check_arguments(PairedSource, locals())
         real = data_tensor(real, "real")
         labels = None if labels is None else integer_labels(labels)
+        if latents == "fresh" and redraw != "refresh":
+            raise InvalidValue(
+                f"redraw is {redraw!r} and latents are 'fresh', new in every draw: expected latents='paired', whose "
+                "redraws it times (or leave it away)"
+            )
         if labels is not None and len(labels) != len(real):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
         if flip and real.ndim != 4:
