@@ -13,6 +13,7 @@ from torch import Tensor
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
+from manypaths.games.structure import expect_bare
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
@@ -57,6 +58,7 @@ class Training:
         for value, kind in ((game, Game), (oracle, Oracle), (rule, Rule)):
             if not isinstance(value, kind):
                 raise InvalidType(f"{value!r}: expected a {kind.__name__}")
+        expect_bare(game.players)
         self.game, self.oracle, self.rule = game, oracle, rule
         self.optimizers = optimizers if isinstance(optimizers, Optimizers) else Optimizers(optimizers)
         self.optimizers.check(game)

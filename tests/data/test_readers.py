@@ -196,6 +196,23 @@ def test_a_dataset_of_the_users_own(monkeypatch) -> None:
     )
 
 
+class Mirrored(tiny_files.Own):
+    """Mirror images by a coin, as a transform makes them."""
+
+    def __getitem__(self, i: int):
+        picture, label = super().__getitem__(i)
+        return (picture.transpose(0) if torch.rand(()) < 0.5 else picture), label
+
+
+def test_a_dataset_with_random_augmentation_is_not_frozen_at_its_first_draw(monkeypatch) -> None:
+    monkeypatch.setattr(tiny_files, "Mirrored", Mirrored, raising=False)
+    torch.manual_seed(0)
+    for valid in (0.0, 0.2):
+        said = message(lambda valid=valid: TorchDataset(dataset="tiny_files:Mirrored", valid=valid))
+        assert "of Mirrored is another one when it is read again" in said
+        assert "expected a data set without random augmentation (flip=True mirrors), or LoaderSource(" in said
+
+
 def test_a_checksum_is_of_all_bytes_and_computed_once(home) -> None:
     import hashlib
 

@@ -25,7 +25,7 @@ from manypaths import (
     UniformAverage,
 )
 from manypaths.distributed import Distributed
-from manypaths.errors import InvalidType
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.models import MlpCritic, MlpGenerator
 from manypaths.oracles import Consensus
 from manypaths.oracles.jacobian import mean_products
@@ -105,8 +105,29 @@ def _work(rank: int, address: str, path: str) -> None:
     heads, sample = sorted_by_head()
     results["heads"] = Distributed(heads).gradients(sample)["a"]
     results["products"] = mean_products(Distributed(heads), [sample], None, forward=False).transposed["a"]
+    results["refused"] = _refusals(rank)
     torch.save(results, f"{path}/{rank}.pt")
     dist.destroy_process_group()
+
+
+def _refusals(rank: int) -> list[str]:
+    """What is said where the processes hold different things."""
+    apart, statistics, drawn = game(), game(norm=True), Distributed(game())
+    with torch.no_grad():
+        apart.parameters("generator")[0].add_(1e-12 * rank)
+        next(iter(statistics.generator.buffers())).add_(rank)
+    shard = PairedSource(source().real + rank, latent=3, seed=5)
+    attempts = [
+        lambda: Distributed(apart),
+        lambda: Distributed(statistics),
+        lambda: drawn.gradients(shard.take(torch.arange(10))),
+    ]
+    said = []
+    for attempt in attempts:
+        with pytest.raises(InvalidValue) as caught:
+            attempt()
+        said.append(str(caught.value))
+    return said
 
 
 def _flat(gradients) -> dict[str, torch.Tensor]:
@@ -161,6 +182,35 @@ def test_joined_products_of_weights_that_one_share_does_not_use(two) -> None:
         assert [g is None for g in found] == [g is None for g in expected] == [False] * 4 + [True] * 2
         for mine, theirs in zip(expected[:4], found[:4], strict=True):
             assert torch.allclose(mine, theirs, rtol=0.0, atol=1e-14)
+
+
+def test_processes_that_hold_other_weights_or_draw_other_samples_are_refused(two) -> None:
+    for rank in range(2):
+        weights, statistics, samples = two[rank]["refused"]
+        assert "the weights of 'generator' are others on process 1 than on process 0: expected equal ones" in weights
+        assert statistics == weights
+        assert "process 1 draws other samples than process 0: expected the whole data and the same seed" in samples
+
+
+def test_wrapped_networks_are_refused(tmp_path) -> None:
+    critic = MlpCritic(hidden=(8,)).double()
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        wrapped = nn.Sequential(nn.parallel.DistributedDataParallel(critic))
+        said = r"critic is in DistributedDataParallel, whose hooks .* expected the network itself \(.module\), and"
+        with pytest.raises(InvalidType, match=said):
+            Adversarial(game().generator, wrapped, objective=NonSaturating())
+        with pytest.raises(InvalidType, match=said):
+            FromLosses({"critic": lambda sample, critic: critic(sample).sum()}, {"critic": wrapped})
+        own = game()
+        own.players = {**own.players, "critic": wrapped}
+        optimizers = {name: torch.optim.SGD(own.parameters(name), lr=0.1) for name in own.players}
+        with pytest.raises(InvalidType, match=said):
+            Training(own, Stochastic(source()), Extragradient(), optimizers)
+        with pytest.raises(InvalidType, match=said):
+            Distributed(own)
+    finally:
+        dist.destroy_process_group()
 
 
 def test_without_a_process_group() -> None:

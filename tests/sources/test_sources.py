@@ -247,6 +247,28 @@ def test_from_dataset_takes_arrays_and_pictures() -> None:
         PairedSource.from_dataset([], latent=2)
 
 
+class Noisy:
+    """Items that are drawn anew, or that hold a NaN."""
+
+    def __init__(self, noise: float, labels: bool = False):
+        self.noise, self.labels = noise, labels
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, i: int):
+        item = torch.full((2,), float("nan")) if i == 3 else torch.full((2,), float(i))
+        drawn = item + self.noise * torch.rand(2)
+        return (item, drawn[0]) if self.labels else drawn
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_random_augmentation_is_said_with_what_to_use_instead(labels) -> None:
+    assert len(PairedSource.from_dataset(Noisy(0.0, labels), latent=2).real) == 40
+    with pytest.raises(InvalidValue, match=r"item 0 of Noisy is another one .* LoaderSource\(DataLoader\(\.\.\.\)"):
+        PairedSource.from_dataset(Noisy(1e-3, labels), latent=2)
+
+
 def test_a_conditional_game_without_labels_is_said_before_training() -> None:
     from manypaths.games.adversarial import Adversarial
     from manypaths.models.mlp import MlpCritic, MlpGenerator

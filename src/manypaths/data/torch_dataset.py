@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils.data import Subset
 
 from manypaths import fields, user_code
 from manypaths.data.base import Data
@@ -63,7 +64,7 @@ class TorchDataset(HashedSplits):
                 f"{gigabytes(self.resident_bytes)}; write the images to an .npy file once and use 'array', "
                 "which is mapped"
             )
-        found = stack_dataset([dataset[i] for i in rows.tolist()], image=self.image, label=self.label)
+        found = stack_dataset(Subset(dataset, rows.tolist()), image=self.image, label=self.label)
         labels, notes = found.labels, found.notes
         if labels is not None and (labels.numel() != len(rows) or labels.is_floating_point()):
             kind = f"{labels.dtype} of shape {tuple(labels.shape[1:])}"

@@ -10,11 +10,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from manypaths.distributed.agreement import differing, digest
 from manypaths.distributed.shared_memory import SharedMemory
-from manypaths.errors import InvalidType
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Shared, Stacked
 from manypaths.games.computation import Computation
+from manypaths.games.noise import tensors_in
+from manypaths.games.structure import expect_bare
 from manypaths.vectors import Gradients, present, scale_
 
 LARGE = 1 << 16
@@ -37,7 +40,7 @@ class Distributed(Shared):
     its running statistics are averaged after every evaluation that moves them.
 
     Args:
-        game: the same on every process, initial weights included.
+        game: the same on every process, initial weights included, which is looked at once, as is the first batch.
         group: the processes; all of them by default.
     """
 
@@ -51,8 +54,11 @@ class Distributed(Shared):
         self.game, self.group = game, group
         self.rank, self.processes = dist.get_rank(group), dist.get_world_size(group)
         self.players, self.projections = game.players, game.projections
+        expect_bare(game.players)
+        self._expect_agreement()
         self._memory = SharedMemory(group)
         self._moved = False
+        self._agreed, self._seen = False, ""
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the game offers."""
@@ -107,6 +113,8 @@ class Distributed(Shared):
 
     def partial_gradients(self, sample: Any, players: Any = None, *, moves_buffers: bool = False) -> Gradients:
         share, weight = self.share(sample)
+        if not self._agreed:
+            self._seen = digest(tensors_in(sample))
         part = self.game.gradients(share, players, moves_buffers=moves_buffers)
         if weight != 1.0:
             for name in part:
@@ -115,7 +123,29 @@ class Distributed(Shared):
         self._moved = self._moved or moves_buffers
         return part
 
+    def _expect_agreement(self) -> None:
+        """Weights and buffers are the same everywhere: processes that begin apart would never come together."""
+        found = {}
+        for name, player in self.game.players.items():
+            found[name] = digest([*player.parameters(), *player.buffers()])
+        if differs := differing(found, self.group):
+            raise InvalidValue(
+                f"the weights of {differs[0]!r} are others on process {differs[1]} than on process 0: expected equal "
+                "ones everywhere; give torch the same seed on every process before the networks are made"
+            )
+
+    def _expect_one_batch(self) -> None:
+        """The first batch is the same everywhere, before it is dealt out."""
+        self._agreed = True
+        if differs := differing({"batch": self._seen}, self.group):
+            raise InvalidValue(
+                f"process {differs[1]} draws other samples than process 0: expected the whole data and the same seed "
+                "of the source on every process, for each batch is dealt out here"
+            )
+
     def combine(self, part: Gradients) -> Gradients:
+        if not self._agreed and self._seen:
+            self._expect_one_batch()
         buffers = [b for b in self.buffers() if b.is_floating_point()] if self._moved else []
         self._moved = False
         losses = [part.losses[name].reshape(1) for name in part]

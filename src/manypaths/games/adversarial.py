@@ -15,7 +15,7 @@ from manypaths.games.base import Game, differentiate
 from manypaths.games.noise import seeded
 from manypaths.games.returned import expect_tensor
 from manypaths.games.shadow import shadow_modules
-from manypaths.games.structure import batch_coupling_layers
+from manypaths.games.structure import batch_coupling_layers, expect_bare
 from manypaths.objectives.base import Objective, is_zero_sum
 from manypaths.penalties.base import Penalty, Projection
 from manypaths.penalties.conditioned import Conditioned
@@ -57,6 +57,7 @@ class Adversarial(Game):
         self.generator, self.critic = generator, critic
         self.objective, self.penalties = objective, tuple(penalties)
         self.players = {"critic": critic, "generator": generator}
+        expect_bare(self.players)
         self.projections = {} if projection is None else {"critic": projection}
         self.project(self.projections)
         in_critic, in_generator = batch_coupling_layers(critic), batch_coupling_layers(generator)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.noise import each_from_here
-from manypaths.games.structure import batch_coupling_layers
+from manypaths.games.structure import batch_coupling_layers, expect_bare
 
 
 class FromLosses(Game):
@@ -33,6 +33,7 @@ class FromLosses(Game):
         for name, module in players.items():
             if not isinstance(module, nn.Module):
                 raise InvalidType(f"player {name!r} is {module!r}: expected a torch.nn.Module")
+        expect_bare(players)
         self.players, self.functions = dict(players), dict(losses)
         found = any(batch_coupling_layers(m) for m in players.values())
         self.couples_samples = found if couples_samples is None else couples_samples

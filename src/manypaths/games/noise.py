@@ -20,7 +20,7 @@ def seed_of(sample: Any) -> int:
     seeds = getattr(sample, "seed", None)
     if seeds is not None:
         return int(seeds.sum()) & ((1 << 62) - 1)
-    sums = [t.detach().double().sum() for t in _tensors(sample)]
+    sums = [t.detach().double().sum() for t in tensors_in(sample)]
     if not sums:
         return 0
     # hashed: on a CPU only the lowest 32 bits of a seed count, and those of a sum of float32 are mostly zeros
@@ -28,14 +28,14 @@ def seed_of(sample: Any) -> int:
     return seed_for(0, "sample", *bits.tolist())
 
 
-def _tensors(sample: Any) -> Iterator[Tensor]:
+def tensors_in(sample: Any) -> Iterator[Tensor]:
     """The tensors of a sample, or of any nesting of tuples, lists and mappings."""
     if isinstance(sample, Tensor):
         yield sample
     elif isinstance(sample, (Sample, Mapping, tuple, list)):
         parts = sample.tensors() if isinstance(sample, Sample) else sample
         for part in parts.values() if isinstance(parts, Mapping) else parts:
-            yield from _tensors(part)
+            yield from tensors_in(part)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from manypaths.errors import InvalidType
+
 _TORCHS = {
     name: getattr(nn.Module, name)
     for name in ("parameters", "named_parameters", "modules", "named_modules", "children", "named_children")
@@ -18,6 +20,20 @@ def batch_coupling_layers(module: nn.Module) -> list[str]:
     """Layers through which one sample's loss depends on the others of its batch: BatchNorm, and dropout's masks."""
     kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     return [f"{type(m).__name__} ({name})" for name, m in module.named_modules() if isinstance(m, kinds)]
+
+
+def expect_bare(players: Mapping[str, nn.Module]) -> None:
+    """Refuse networks that share work by hooks of ``backward``, which ``torch.autograd.grad`` never calls."""
+    for name, player in players.items():
+        for part in player.modules():
+            if found := [kind.__name__ for kind in type(part).__mro__ if kind.__name__ in _BY_HOOKS]:
+                raise InvalidType(
+                    f"{name} is in {found[0]}, whose hooks no gradient here passes, so that the processes would drift "
+                    "apart: expected the network itself (.module), and manypaths.distributed.Distributed(game)"
+                )
+
+
+_BY_HOOKS = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule")
 
 
 class Structure:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.sources.eight_bits import eight_bits
 from manypaths.sources.items import Key, entries
 from manypaths.sources.labels import class_labels, integer_labels
 from manypaths.sources.numbers import numbers
+from manypaths.sources.repeatable import expect_repeatable
 
 
 class Stacked(NamedTuple):
@@ -27,9 +29,9 @@ def stack_dataset(dataset: Any, *, image: Key | None = None, label: Key | None =
     """All items as one tensor, and the labels where items are (image, label) pairs or their key is named.
 
     Items are tensors, NumPy arrays (kept in their layout) or pictures of Pillow's, which become uint8 (C, H, W). A
-    tensor or an array is taken as the stack.
+    tensor or an array is taken as the stack. Items are read once, so random augmentation is refused.
     """
-    name = type(dataset).__name__
+    name = type(dataset.dataset if isinstance(dataset, Subset) else dataset).__name__
     if isinstance(dataset, (Tensor, np.ndarray)):
         if image is not None or label is not None:
             raise InvalidType(f"the data are one {name}, without entries: expected neither image nor label")
@@ -38,7 +40,9 @@ def stack_dataset(dataset: Any, *, image: Key | None = None, label: Key | None =
         raise InvalidType(f"{name} has no length: from_dataset needs a map-style dataset")
     if len(dataset) < 1:
         raise InvalidValue(f"{name} is empty: expected at least one item")
-    items = [entries(dataset[i], image, label, f"items of {name}") for i in range(len(dataset))]
+    read = lambda i: entries(dataset[i], image, label, f"items of {name}")  # noqa: E731
+    items = [read(i) for i in range(len(dataset))]
+    expect_repeatable(read, items, name)
     data = [_as_tensor(item, f"item {i} of {name}") for i, (item, _) in enumerate(items)]
     if len({d.shape for d in data}) > 1:
         raise InvalidValue("items differ in shape: expected one shape (resize them in the data set's transform)")
