@@ -25,6 +25,7 @@ from manypaths.rules.alternating import Alternating
 from manypaths.run.recipe import Recipe
 from manypaths.schedules.cosine import Cosine
 from manypaths.sources.paired import PairedSource
+from manypaths.sources.pixels import Pixels
 from manypaths.specs import Spec
 
 BATCH = 64
@@ -32,7 +33,9 @@ BATCH = 64
 
 def mnist() -> Recipe:
     """Gallery: MNIST by a DCGAN with the non-saturating game; four minutes."""
-    return _dcgan("gallery-mnist", Spec(Mnist), size=28, channels=1, width=32, critic=16, lr=5e-4, steps=6000)
+    return _dcgan(
+        "gallery-mnist", Spec(Mnist), size=28, channels=1, width=32, critic=16, lr=5e-4, steps=6000, pixels="unit"
+    )
 
 
 def color_mnist() -> Recipe:
@@ -99,12 +102,14 @@ def _dcgan(
     steps: int,
     objective: Spec[Any] | None = None,
     norm: str = "batch",
+    pixels: Pixels = "symmetric",
 ) -> Recipe:
-    """A narrow DCGAN, alternating Adam whose rate falls to a tenth, read at the exponential average."""
+    """A narrow DCGAN, alternating Adam whose rate falls to a tenth in the last third, read at the exponential average."""
+    falls = {"to": lr / 10, "after": steps * 2 // 3, "over": steps // 3}
     return Recipe(
         name=name,
         data=data,
-        source=Spec(PairedSource, latent=128, latents="fresh"),
+        source=Spec(PairedSource, latent=128, latents="fresh", pixels=pixels),
         game=Spec(
             Adversarial,
             generator=Spec(DcganGenerator, size=size, channels=channels, latent=128, width=width),
@@ -115,7 +120,7 @@ def _dcgan(
         rule=Spec(Alternating, order=PLAYERS),
         optimizers={player: Spec(Adam, lr=lr, betas=(0.5, 0.999), fused=True) for player in PLAYERS},
         averages={"ema": Spec(EMA, decay=0.999)},
-        schedules={f"optimizers.{player}.lr": Spec(Cosine, to=lr / 10, over=steps) for player in PLAYERS},
+        schedules={f"optimizers.{player}.lr": Spec(Cosine, **falls) for player in PLAYERS},
         steps=steps,
         noise_every=0,
         samples_every=max(1, steps // 10),
