@@ -23,7 +23,7 @@ game = Adversarial(
     objective=NonSaturating(),
     penalties=[R1(weight=0.2)],
 )
-source = PairedSource.from_dataset(points, latent=8)  # pairs data and latents: a finite sum
+source = PairedSource.from_dataset(points, latent=8)  # a latent per datum: SVRG needs a finite sum
 training = Training(
     game,
     SVRG(source, batch=64, schedule="geometric"),

@@ -40,3 +40,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InvalidValue:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "expected one of " + ", ".join(known)
     return InvalidValue(f"unknown {kind} {name!r}: {hint}")
+
+
+class LikelyMistake(UserWarning):
+    """A game that can be played and is most likely not the one that was meant; said once, at construction."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from manypaths.errors import InvalidType, InvalidValue
+from manypaths.errors import InvalidType, InvalidValue, LikelyMistake
 from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
+from manypaths.games.first_look import first_look
 from manypaths.games.structure import expect_bare
 from manypaths.optim.averaging.base import Average
 from manypaths.optim.base import Optimizers
@@ -76,9 +78,12 @@ class Training:
                     "expected restart = 0 or restart_at = 'step'"
                 )
         self._restarts = [average for average in self.averages.values() if average.restart > 0]
-        note = oracle.bind(game)
+        found = [oracle.source.settle(finite=oracle.needs_finite_sum)]
+        mistakes = [str(finding) for finding in first_look(game, oracle.source, getattr(oracle, "batch", 2))]
+        self.notes = [note for note in (*oracle.source.notes, *found, oracle.bind(game), *mistakes) if note]
+        for mistake in mistakes:
+            warnings.warn(mistake, LikelyMistake, stacklevel=2)
         rule.check(game, oracle, self.optimizers)
-        self.notes = [*oracle.source.notes, *([note] if note else [])]
         self.steps = 0
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
         self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)

@@ -159,7 +159,7 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
         def forward(self, data):
             return super().forward(data)[:, None]
 
-    with pytest.raises(InvalidValue, match=r"returned shape \(64, 1\) for a batch of 64: expected \(64,\)"):
+    with pytest.raises(InvalidValue, match=r"returned shape \(8, 1\) for a batch of 8: expected \(8,\)"):
         Run(tiny.with_({"game.critic": Spec(Column, shape=(1, 8, 8))}), tmp_path / "r")
     assert not (tmp_path / "r").exists(), "nothing is left behind"
 
@@ -167,7 +167,7 @@ def test_a_critic_with_a_column_of_scores_is_refused_before_training(tiny, tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"game.generator.latent": 7}, "the generator does not take latents of shape (64, 4)"),
+        ({"game.generator.latent": 7}, "the generator does not take latents of shape (8, 4)"),
         ({"game.generator.size": 28}, "the generator makes data of shape (1, 28, 28) and the data set's is (1, 8, 8)"),
         ({"game.critic.size": 28}, "the critic does not take data of shape (1, 8, 8)"),
         ({"oracle.batch": 5000}, "batch is 5000: expected at most the 512 component functions"),

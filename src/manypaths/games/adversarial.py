@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from manypaths.eager import uncompiled
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game, differentiate
+from manypaths.games.findings import Finding
+from manypaths.games.gan_probes import FEW, probabilities, probed, ranges
 from manypaths.games.noise import seeded
 from manypaths.games.returned import expect_tensor
 from manypaths.games.shadow import shadow_modules
@@ -142,14 +144,26 @@ class Adversarial(Game):
             raise InvalidValue("this game is conditional and its source has no labels: expected class indices (N,)")
         return (sample.label,)
 
-    @torch.no_grad()
-    def check(self, sample: GanSample) -> None:
-        """Try both networks on a small batch, so that shapes that do not fit are said before training starts."""
+    looks: ClassVar[bool] = True
+
+    def check(self, sample: GanSample, *, declared: bool = False) -> list[Finding]:
+        """Try both networks on a few samples: shapes that do not fit are refused, and likely mistakes returned.
+
+        ``declared``: the range of the data was chosen by name. Weights, buffers and random numbers come back.
+        """
         self._label(sample)  # missing labels are said as such, before either network meets them
-        buffers = [b.clone() for b in self.buffers()]
+        few = sample[:FEW]
+        with self.unmoved(few), uncompiled(self.generator), uncompiled(self.critic):
+            self._fits(few)
+            given = (few.latent, *self._label(few))
+            made = probed(self.generator, given)
+            judged = probed(self._critic(self._label(few)), (few.real,))
+        return [*ranges(made, sample.real, declared=declared), *probabilities(judged, self.objective)]
+
+    def _fits(self, sample: GanSample) -> None:
         try:
             fake = self._generate(sample)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             shape = tuple(sample.latent.shape)
             why = _other_dtype(self.generator, sample.real) or _first_line(error)
             raise InvalidType(f"the generator does not take latents of shape {shape}: {why}") from error
@@ -160,12 +174,10 @@ class Adversarial(Game):
             )
         try:
             scores(self._critic(self._label(sample)), sample.real)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:  # what ``scores`` refuses is said as it is
             shape = tuple(sample.real.shape[1:])
             why = _other_dtype(self.critic, sample.real) or f"{_first_line(error)}{_networks_for(shape)}"
             raise InvalidType(f"the critic does not take data of shape {shape}: {why}") from error
-        for buffer, saved in zip(self.buffers(), buffers, strict=True):
-            buffer.copy_(saved)
 
 
 _SCORES = ("the critic", "scores (N,)")
@@ -178,11 +190,18 @@ def scores(critic: nn.Module, data: Tensor) -> Tensor:
     """
     found = expect_tensor(critic(data), *_SCORES)
     if found.shape != data.shape[:1]:
-        raise InvalidValue(
-            f"the critic returned shape {tuple(found.shape)} for a batch of {len(data)}: expected ({len(data)},), "
-            "one score per sample; end its forward with .flatten() or .squeeze(-1)"
-        )
+        raise _no_scores(found, len(data))
     return found.float() if found.dtype in (torch.bfloat16, torch.float16) else found
+
+
+def _no_scores(found: Tensor, batch: int) -> InvalidValue:
+    advice = "end its forward with .flatten() or .squeeze(-1)"
+    if found.ndim > 1 and len(found) == batch and found.numel() > batch:
+        advice = "average a map of scores by its name, MeanScore(critic) of manypaths.models"
+    return InvalidValue(
+        f"the critic returned shape {tuple(found.shape)} for a batch of {batch}: expected ({batch},), one score per "
+        f"sample; {advice}"
+    )
 
 
 @torch.no_grad()

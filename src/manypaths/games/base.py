@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 
 from manypaths.errors import unknown_name
 from manypaths.games.computation import Computation
+from manypaths.games.findings import Finding
 from manypaths.games.noise import seed_of, seeded
 from manypaths.games.returned import expect_losses
 from manypaths.games.structure import Structure, buffer_places, complete_state, load_complete_state
@@ -38,6 +39,13 @@ class Game(ABC):
     @abstractmethod
     def losses(self, sample: Any, players: tuple[str, ...]) -> dict[str, Tensor]:
         """The scalar losses of the named players on one batch; nothing else need be computed."""
+
+    looks: ClassVar[bool] = False
+    """Whether ``check`` wants to see a sample."""
+
+    def check(self, sample: Any, *, declared: bool = False) -> list[Finding]:
+        """What does not fit a sample is refused, and likely mistakes are returned; ``Training`` asks once."""
+        return []
 
     @property
     def unwrapped(self) -> Game:
@@ -207,6 +215,16 @@ class Game(ABC):
         with self.repeating(sample) as drew:
             self.evaluation(sample, self.names(), False)
             return drew()
+
+    @contextlib.contextmanager
+    def unmoved(self, sample: Any) -> Iterator[None]:
+        """``repeating``, and whatever buffers a forward pass moves inside come back."""
+        saved = [b.clone() for b in self.buffers()]
+        try:
+            with self.repeating(sample):
+                yield
+        finally:
+            copy_(self.buffers(), saved)
 
     @contextlib.contextmanager
     def evaluating(self, sample: Any) -> Iterator[None]:

@@ -18,6 +18,7 @@ MODELS = Registry(
         "resnet-critic": "resnet:ResnetCritic",
         "r3gan-generator": "r3gan:R3ganGenerator",
         "r3gan-critic": "r3gan:R3ganCritic",
+        "mean-score": "mean_score:MeanScore",
     },
 )
 

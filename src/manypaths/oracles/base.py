@@ -29,6 +29,8 @@ class Oracle(ABC):
     batch: int
     takes_snapshots: ClassVar[bool] = False
     """Whether ``due`` is ever true."""
+    needs_finite_sum: ClassVar[bool] = False
+    """Whether it visits the whole finite sum, or its component functions one by one."""
     unbiased: ClassVar[bool] = True
     """Whether the estimate's mean over the draws is F(w) itself; not where an oracle adjusts the field."""
     refreshes_on_jump: bool = False

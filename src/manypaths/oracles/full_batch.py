@@ -106,6 +106,7 @@ class FullBatch(Oracle):
     """
 
     serves_populations: ClassVar[bool] = True
+    needs_finite_sum: ClassVar[bool] = True
 
     source: Source
     batch: fields.PositiveInt = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,8 @@ class Importance(Wrapper):
             ``source.partition(batch)``).
         seed: of the draws.
     """
+
+    needs_finite_sum: ClassVar[bool] = True  # type: ignore[override]
 
     oracle: Oracle
     constants: Sequence[float]

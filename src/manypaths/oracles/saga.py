@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -48,6 +48,8 @@ class SAGA(Oracle):
         components: what the finite sum runs over, as in ``SVRG``.
         on_jump: fill the table anew when a rule moved the iterate by a jump, or keep it.
     """
+
+    needs_finite_sum: ClassVar[bool] = True
 
     source: Source
     batch: fields.PositiveInt = 64

@@ -83,6 +83,7 @@ class SVRG(Oracle):
 
     takes_snapshots: ClassVar[bool] = True
     serves_populations: ClassVar[bool] = True
+    needs_finite_sum: ClassVar[bool] = True
     snapshot: Snapshot | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -30,6 +30,10 @@ class Wrapper(Oracle):
         return self.oracle.takes_snapshots
 
     @property
+    def needs_finite_sum(self) -> bool:  # type: ignore[override]
+        return self.oracle.needs_finite_sum
+
+    @property
     def refreshes_on_jump(self) -> bool:  # type: ignore[override]
         return self.oracle.refreshes_on_jump
 

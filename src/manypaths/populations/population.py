@@ -14,6 +14,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic.base import AnalyticGame, joined
 from manypaths.games.base import Game, differentiate
 from manypaths.games.capabilities import ClosedForm, Stacked
+from manypaths.games.findings import Finding
 from manypaths.games.returned import expect_losses
 from manypaths.populations.members import check_members
 from manypaths.populations.source import MemberSamples
@@ -100,6 +101,14 @@ class Population(Stacked, ClosedForm):
 
     def __len__(self) -> int:
         return len(self.seeds or ())
+
+    @property
+    def looks(self) -> bool:  # type: ignore[override]
+        return self.template.looks
+
+    def check(self, sample: Any, *, declared: bool = False) -> list[Finding]:
+        """That of the first member, at the weights that it began with."""
+        return self.template.check(sample.member(0), declared=declared)
 
     def finite(self) -> Tensor:
         """Which members' weights are all finite, a mask (n,): a diverged member disturbs no other."""

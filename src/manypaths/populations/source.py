@@ -29,6 +29,10 @@ class MemberSamples(Sample):
     def tensors(self) -> dict[str, Tensor]:
         return self.stacked
 
+    def member(self, i: int) -> Sample:
+        """The sample of one member."""
+        return self.kind(**{name: tensor[i] for name, tensor in self.stacked.items()})
+
     def _map(self, function: Callable[[Tensor], Tensor]) -> MemberSamples:
         return MemberSamples(self.kind, {name: function(t) for name, t in self.stacked.items()})
 
@@ -95,6 +99,11 @@ class PopulationSource(Source):
     def redraw(self) -> None:
         for source in self.sources:
             source.redraw()
+
+    def settle(self, *, finite: bool) -> str | None:
+        notes = [source.settle(finite=finite) for source in self.sources]
+        self.size = self.sources[0].size
+        return notes[0]
 
     def subset(self, members: Tensor) -> PopulationSource:
         """The same source objects: what they redraw is redrawn in the whole population."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
@@ -14,10 +15,9 @@ from torch.optim import Optimizer
 from manypaths import fields, specs, user_code
 from manypaths.data.base import DataSet
 from manypaths.distributed.distributed import Distributed
-from manypaths.errors import InvalidValue, unknown_name
+from manypaths.errors import InvalidValue, LikelyMistake, unknown_name
 from manypaths.evaluation.execution import Execution
 from manypaths.files import read_json, require_plain_name
-from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.frechet import Frechet
@@ -220,9 +220,6 @@ class Recipe:
             module.to(self.device).train()
         if hasattr(source, "to"):
             source.to(self.device)
-        if isinstance(game, Adversarial):
-            with source.rewound():
-                game.check(source.sample(oracle.batch if hasattr(oracle, "batch") else 2))
         if set(self.optimizers) != set(game.players):
             raise InvalidValue(
                 f"optimizers are for {sorted(self.optimizers)}: expected one for each of {sorted(game.players)}"
@@ -233,15 +230,17 @@ class Recipe:
         optimizers = {
             n: build_optimizer(self.optimizers[n], game.parameters(n), f"optimizers.{n}") for n in game.players
         }
-        training = Training(
-            game,
-            oracle,
-            self.rule.build(),
-            Optimizers(optimizers, clip=self.clip),
-            averages={name: part.build() for name, part in self.averages.items()},
-            schedules={path: part.build() for path, part in self.schedules.items()},
-            seed=self.seed,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LikelyMistake)  # they are among the notes, which a run prints
+            training = Training(
+                game,
+                oracle,
+                self.rule.build(),
+                Optimizers(optimizers, clip=self.clip),
+                averages={name: part.build() for name, part in self.averages.items()},
+                schedules={path: part.build() for path, part in self.schedules.items()},
+                seed=self.seed,
+            )
         training.notes += [*data.notes, *([note] if note else [])]
         return training
 

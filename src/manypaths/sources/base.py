@@ -85,6 +85,13 @@ class Source(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
+    def settle(self, *, finite: bool) -> str | None:
+        """Decide what was left open, now that it is known whether the oracle needs a ``finite`` sum.
+
+        ``Training`` calls it at construction; what a user should know about it, in words.
+        """
+        return None
+
     def require_finite(self, what: str) -> None:
         """Refuse an infinite source in words."""
         if self.size is None:

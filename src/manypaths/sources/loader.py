@@ -14,6 +14,7 @@ from torch.utils.data import SequentialSampler
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.randomness import generator_for
 from manypaths.sources.base import Source
+from manypaths.sources.finite import expect_eight_bits, expect_finite
 from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.items import Key, entries
 from manypaths.sources.labels import integer_labels
@@ -79,6 +80,7 @@ class LoaderSource(Source):
                 "image=0 in a tuple or image='key' in a dict"
             )
         real = data_tensor(found, "a batch of the loader")
+        _expect_numbers(real, self._place.position - 1)
         real = to_float(real if self._device is None else real.to(self._device))
         latent = torch.randn(n, self.latent, generator=self.generator).to(real.device, floating(real))
         seeds = torch.randint(1 << 62, (n,), generator=self.generator).to(real.device)
@@ -163,3 +165,11 @@ class LoaderSource(Source):
     def _loader_state(self) -> Tensor | None:
         generator = self._loader_generator()
         return None if generator is None else generator.get_state()
+
+
+def _expect_numbers(real: Tensor, position: int) -> None:
+    """Look at data on the CPU, where it takes microseconds; on a GPU every look would wait for the device."""
+    if real.device.type == "cpu":
+        expect_finite(real, f"the data of the loader's batch {position}")
+        if position == 0:
+            expect_eight_bits(real, "the loader's images")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from manypaths.errors import InvalidType, InvalidValue
 from manypaths.fields import check_arguments
 from manypaths.randomness import counter_uniform, generator_for, seed_for
 from manypaths.sources.base import FiniteSource
+from manypaths.sources.finite import expect_eight_bits, expect_finite
 from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.items import Key
 from manypaths.sources.labels import integer_labels
@@ -34,7 +36,8 @@ class PairedSource(FiniteSource):
         real: (N, ...); uint8 images are stored as they are and become floats when they are drawn.
         labels: (N,) class indices or ``None``.
         latent: length of a latent vector, drawn from N(0, I).
-        latents: ``"paired"`` (finite) or ``"fresh"`` (infinite).
+        latents: ``"paired"`` (finite), ``"fresh"`` (infinite), or ``"auto"``: paired where the oracle needs a finite
+            sum, and fresh where it does not, which ``Training`` decides.
         redraw: when paired latents are drawn anew: inside a ``"refresh"`` of the snapshot, ``"never"``, or after each
             full ``"traversal"``, under a living snapshot, which is the order of the SVRE authors' MNIST code: it
             biases the estimate and is here to be compared with (mini-batches of a partition traverse nothing: an
@@ -53,7 +56,7 @@ class PairedSource(FiniteSource):
         labels: Tensor | None = None,
         *,
         latent: fields.PositiveInt,
-        latents: Literal["paired", "fresh"] = "paired",
+        latents: Literal["paired", "fresh", "auto"] = "paired",
         redraw: Literal["refresh", "never", "traversal"] = "refresh",
         order: Literal["independent", "shuffled"] = "independent",
         pixels: Pixels = "symmetric",
@@ -72,13 +75,17 @@ class PairedSource(FiniteSource):
             raise InvalidValue(f"there are {len(labels)} labels for {len(real)} data: expected as many")
         if flip and real.ndim != 4:
             raise InvalidType(f"flip is True and the data have shape {tuple(real.shape)}: expected images (N, C, H, W)")
+        expect_finite(real, "the data")
+        expect_eight_bits(real, "the data")
         self.pixels: Pixels = pixels
         self.flip = flip
         self.real, self.labels, self.latent = real, labels, latent
-        self.latents, self.redraw_when, self.order, self.seed = latents, redraw, order, seed
+        self._chooses = latents == "auto"
+        self.latents: Literal["paired", "fresh"] = "fresh" if latents == "fresh" else "paired"
+        self.redraw_when, self.order, self.seed = redraw, order, seed
         self.redraws_by_traversal = redraw == "traversal"
         self.count = len(real)
-        self.size = self.count if latents == "paired" else None  # type: ignore[assignment]
+        self.size = self.count if self.latents == "paired" else None  # type: ignore[assignment]
         self._redraws, self._partitions, self._drawn = 0, 0, 0
         self._order: Tensor | None = None
         self._filled = -1
@@ -98,12 +105,28 @@ class PairedSource(FiniteSource):
         """From a torch ``Dataset`` of images or (image, label) pairs, from one tensor or one array.
 
         Images are tensors, arrays or pictures; they become one resident tensor. ``image`` and ``label`` are the keys
-        of items that are dicts, or the places in other tuples. ``options`` are this class's others.
+        of items that are dicts, or the places in other tuples. ``options`` are this class's others;
+        ``latents`` is ``"auto"`` here unless it is set.
         """
         found = stack_dataset(dataset, image=image, label=label)
-        source = cls(found.real, found.labels, latent=latent, seed=seed, **options)
+        source = cls(found.real, found.labels, latent=latent, seed=seed, **{"latents": "auto", **options})
         source.notes = found.notes
         return source
+
+    def settle(self, *, finite: bool) -> str | None:
+        if not self._chooses:
+            if finite or self.latents == "fresh":
+                return None
+            return (
+                f"training sees {self.count:,} fixed latents, one per datum, for ever: this oracle takes no snapshots, "
+                "at which paired latents are drawn anew; latents='fresh' draws new ones for every batch"
+            )
+        self.latents = "paired" if finite else "fresh"
+        self.size = self.count if finite else None  # type: ignore[assignment]
+        self._fill()
+        if finite:
+            return "every datum has a latent of its own (latents='auto'): the oracle needs a finite sum"
+        return "every batch has fresh latents (latents='auto'): the oracle needs no finite sum"
 
     def sample(self, n: int) -> GanSample:
         index = self.indices(n)
@@ -140,6 +163,20 @@ class PairedSource(FiniteSource):
         self._partitions += 1
         if self.redraw_when == "refresh" and self.latents == "paired":
             self._next_set()
+
+    def require_finite(self, what: str) -> None:
+        if self._chooses:
+            self.settle(finite=True)
+        super().require_finite(what)
+
+    @contextlib.contextmanager
+    def rewound(self) -> Iterator[None]:
+        """Also what was settled inside is open again."""
+        latents, size = self.latents, self.size
+        with super().rewound():
+            yield
+        self.latents, self.size = latents, size
+        self._fill()
 
     def state_dict(self) -> dict[str, Any]:
         counts = {"redraws": self._redraws, "partitions": self._partitions, "drawn": self._drawn}
