@@ -16,8 +16,9 @@ from manypaths.games.base import Game
 from manypaths.games.capabilities import seeds_of
 from manypaths.games.first_look import first_look
 from manypaths.games.structure import expect_bare
-from manypaths.optim.averaging.base import Average
+from manypaths.optim.averaging.base import LAST, Average
 from manypaths.optim.base import Optimizers
+from manypaths.optim.trained_weights import TrainedWeights
 from manypaths.oracles.base import Oracle
 from manypaths.populations.population import Population
 from manypaths.randomness import Coins
@@ -89,6 +90,7 @@ class Training:
         self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)
         self._scheduled = Scheduled(schedules or {}, self, batch=getattr(oracle, "batch", None))
         self._scheduled.follow(self.steps)
+        self._trained = TrainedWeights(game)
 
     def step(self) -> StepInfo:
         """One step: rule, averages, and at a snapshot event first the restart, then the snapshot.
@@ -96,7 +98,9 @@ class Training:
         The snapshot is thus taken where the iterate is, also after a jump, and once: the one that a jump asks for
         (``SVRG(on_jump="refresh")``) is the step's snapshot event.
         """
-        with self.game.unchanging():
+        with self.game.unchanging() as anew:
+            if anew:
+                self._trained.look(self.optimizers, self._remembering)
             return self._step()
 
     def _step(self) -> StepInfo:
@@ -120,6 +124,13 @@ class Training:
         self.optimizers.end_step()
         self.steps += 1
         return info
+
+    def _remembering(self) -> dict[str, Any]:
+        """Who may keep vectors beside the weights, and what it keeps."""
+        averages = {f"the average {name!r}": average.state_dict() for name, average in self.averages.items()}
+        oracle = {**self.oracle.state_dict(), "evaluations": None}  # counts
+        rule = self.rule.state_dict()
+        return {**averages, type(self.rule).__name__: rule, type(self.oracle).__name__: oracle}
 
     def _restart(self, due: Tensor) -> Tensor:
         """Jump to an average with its own probability and begin it anew; one coin per average that restarts.
@@ -204,7 +215,9 @@ def _on(device: torch.device, state: Any) -> Any:
 
 def _named(averages: Mapping[str, Average] | Average | None) -> dict[str, Average]:
     if isinstance(averages, Average):
-        return {name_of(type(averages)): averages}
+        averages = {name_of(type(averages)): averages}
     if averages is not None and not isinstance(averages, Mapping):
         raise InvalidType(f"averages is {averages!r}: expected one average, or a mapping from names to averages")
+    if LAST in (averages or {}):
+        raise InvalidValue(f"an average is named {LAST!r}, which is the last iterate: expected another name")
     return dict(averages or {})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from torch import nn
 
 from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.games.analytic.bilinear import Bilinear
@@ -214,9 +215,31 @@ def test_variance_reduced_extragradient_converges_under_noise() -> None:
 def test_competitive_gradient_descent_counts_every_product() -> None:
     work = training(CompetitiveGradientDescent(tolerance=1e-14), Bilinear(torch.ones(1, 1, dtype=torch.float64)))
     path(work, 1)
-    # the gradient, one product for the right-hand side, two per product with the operator (one iteration and the
-    # residual after it), one for the answer
-    assert work.oracle.evaluations == {"x": 7, "y": 7}
+    # x: the gradient, D_xy f for the right-hand side and for each of two products with the operator (one iteration and
+    # the residual after it); y: the gradient, D_yx g for each of these two and for the answer
+    assert work.oracle.evaluations == {"x": 4, "y": 4}
+
+
+def test_competitive_gradient_descent_counts_a_product_for_the_player_whose_loss_it_passes_through() -> None:
+    """f = xy and g = y^2 / 2: there is no D_yx g, and y pays for its gradient alone; two samples, by hand."""
+    nets = {name: nn.Linear(1, 1, bias=False).double() for name in ("x", "y")}
+    losses = {
+        "x": lambda s, x, y: (x.weight * y.weight).squeeze(),
+        "y": lambda s, x, y: y.weight.square().squeeze() / 2,
+    }
+    game = FromLosses(losses, nets)
+    optimizers = {n: torch.optim.SGD(game.parameters(n), lr=0.1) for n in nets}
+    rule = CompetitiveGradientDescent(tolerance=1e-14)
+    work = Training(game, Stochastic(IndexSource(8), batch=2), rule, optimizers)
+    (x, y), passes = flat(game.point()).tolist(), []
+    grad = torch.autograd.grad
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.autograd, "grad", lambda *args, **kw: passes.append(args[0]) or grad(*args, **kw))
+        work.step()
+    assert work.oracle.evaluations == {"x": 2 * (1 + 3), "y": 2 * 1}
+    assert len(passes) == 4 + 1, "what is counted is what was computed"
+    # dx = -eta (y - eta y) and dy = -eta y
+    assert flat(game.point()).tolist() == pytest.approx([x - 0.1 * (y - 0.1 * y), y - 0.1 * y], abs=1e-12)
 
 
 def test_competitive_gradient_descent_takes_rates_by_player() -> None:

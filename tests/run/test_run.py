@@ -140,9 +140,14 @@ def test_divergence_is_a_status_and_keeps_the_last_good_checkpoint(tiny, tmp_pat
 
 def test_a_checkpoint_of_another_recipe_is_refused(tiny, tmp_path) -> None:
     Run(tiny.with_({"steps": 1}), tmp_path / "r").train()
-    other = tiny.with_({"oracle.batch": 32})
-    with pytest.raises(InvalidType, match=r"is a run of another recipe: oracle.batch is 64 there and 32 here"):
-        Run(other, tmp_path / "r", resume=True)
+    message = r"oracle.batch is 64 there and 32 here; a resumed run keeps its settings.*: --set start_from=.*r --out"
+    with pytest.raises(InvalidType, match=message):
+        Run(tiny.with_({"oracle.batch": 32}), tmp_path / "r", resume=True)
+    with pytest.raises(InvalidType, match=r"optimizers.critic.lr is 0.001 there and 0.0001 here; a resumed run keeps"):
+        Run(tiny.with_({"optimizers.critic.lr": 1e-4}), tmp_path / "r", resume=True)
+    with pytest.raises(InvalidType, match=r"threads is 1 there and 2 here; a resumed run keeps"):
+        Run(tiny.with_({"threads": 2}), tmp_path / "r", resume=True)
+    assert Run(tiny.with_({"threads": None}), tmp_path / "r", resume=True).recipe.threads == 1
     with pytest.raises(InvalidValue, match="already holds a run: add --resume"):
         Run(tiny, tmp_path / "r")
     with pytest.raises(InvalidValue, match="holds no run to resume"):

@@ -99,9 +99,9 @@ class Distributed(Shared):
             yield
 
     @contextlib.contextmanager
-    def unchanging(self) -> Iterator[None]:
-        with super().unchanging(), self.game.unchanging():
-            yield
+    def unchanging(self) -> Iterator[bool]:
+        with super().unchanging() as anew, self.game.unchanging():
+            yield anew
 
     def share(self, sample: Any) -> tuple[Any, float]:
         """This process's share of a batch, and what its gradient counts in the mean over the processes."""

@@ -74,13 +74,17 @@ class Game(ABC):
         return self._known if self._unchanging and self._known else Structure(self.players)
 
     @contextlib.contextmanager
-    def unchanging(self) -> Iterator[None]:
-        """Inside, who has which weights and buffers is taken to stay as it was at the beginning."""
-        if self._known is None or not self._known.holds(self.players):
+    def unchanging(self) -> Iterator[bool]:
+        """Inside, who has which weights and buffers is taken to stay as it was at the beginning.
+
+        Yields whether that may be another structure than the last time.
+        """
+        anew = self._known is None or not self._known.holds(self.players)
+        if anew:
             self._known = Structure(self.players)
         outer, self._unchanging = self._unchanging, True
         try:
-            yield
+            yield anew
         finally:
             self._unchanging = outer
 

@@ -35,7 +35,8 @@ class CompetitiveGradientDescent(Rule):
 
     D_xy f v = grad_x <grad_y f, v> is a vector-Jacobian product through the graph of one batch. The operator is
     symmetric positive definite in zero-sum games only, so the solver is GMRES for all of them (SciPy's; the vectors
-    of the smaller player pass through the CPU). Each product counts as one gradient evaluation of each player.
+    of the smaller player pass through the CPU). A product passes backwards through the graph of one loss, once: it
+    counts as one gradient evaluation of the player whose loss that is.
 
     Needs samples whose losses can be differentiated twice, hence a ``Stochastic`` oracle, or ``FullBatch`` over
     independent samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install
@@ -92,7 +93,8 @@ class CompetitiveGradientDescent(Rule):
             right = a.own - rate_b * a.mixed(b.own)
             direction_a = _solve(operator, right, self.tolerance, self.iterations)
             direction_b = b.own - rate_a * b.mixed(direction_a)
-        oracle.count(names, len(sample) * (1 + a.products + b.products))
+        for name, side in ((small, a), (large, b)):
+            oracle.count((name,), len(sample) * (1 + side.products))
         gradients = {small: a.split(direction_a), large: b.split(direction_b)}
         optimizers.apply(game, Gradients(gradients, {}))
         return StepInfo({name: losses[name].detach() for name in names})
@@ -110,11 +112,11 @@ class _Side:
 
     def mixed(self, vector: Tensor) -> Tensor:
         """D_own,other L v = grad_own <grad_other L, v>."""
-        self.products += 1
         pairs = zip(self._theirs, _pieces(vector, self._other), strict=True)
         linked = [(g, v) for g, v in pairs if g is not None and g.requires_grad]
         if not linked:
             return torch.zeros_like(self.own)
+        self.products += 1
         outputs, weights = zip(*linked, strict=True)
         found = torch.autograd.grad(outputs, self._own, weights, retain_graph=True, allow_unused=True)
         return _flat(found, self._own)

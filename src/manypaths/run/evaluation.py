@@ -14,10 +14,9 @@ from manypaths.errors import unknown_name
 from manypaths.games import generated
 from manypaths.games.generated import Fed, modes_kept
 from manypaths.games.noise import seeded
+from manypaths.optim.averaging.base import LAST
 from manypaths.randomness import seed_for
 from manypaths.training import Training
-
-LAST = "last"
 
 
 @contextlib.contextmanager

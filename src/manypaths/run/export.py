@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.games.structure import UNLISTED, complete_state, load_complete_state
-from manypaths.run.evaluation import LAST, evaluated
+from manypaths.optim.averaging.base import LAST
+from manypaths.run.evaluation import evaluated
 from manypaths.run.recipe import Recipe
 from manypaths.run.record import RunDirectory
 from manypaths.training import Training

@@ -42,11 +42,11 @@ class Run:
         self.processes = join(recipe.device)
         self.directory = RunDirectory(path, writes=self.processes.writes)
         self.command = command
-        recipe = dataclasses.replace(recipe, threads=recipe.threads or torch.get_num_threads())
         if resume:
             recipe = self._agree(recipe)
         elif self.directory.exists():
             self.directory.refuse_taken()  # before anything is built
+        recipe = dataclasses.replace(recipe, threads=recipe.threads or torch.get_num_threads())
         self.processes.wait()  # nobody creates the directory before everybody has looked at it
         self.recipe = recipe
         torch.set_num_threads(recipe.threads or 1)
@@ -240,10 +240,13 @@ class Run:
         if not self.directory.exists():
             raise InvalidValue(f"{self.directory.path} holds no run to resume: leave --resume away to start one")
         there = Recipe.read(self.directory.recipe, known=recipe.code_names())
-        recipe = dataclasses.replace(recipe, threads=there.threads, name=there.name)
+        recipe = dataclasses.replace(recipe, threads=recipe.threads or there.threads, name=there.name)
         if differences := recipe.differences(there):
-            more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-            raise InvalidType(f"{self.directory.path} is a run of another recipe: {differences[0]}{more}")
+            path, more = self.directory.path, f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+            raise InvalidType(
+                f"{path} is a run of another recipe: {differences[0]}{more}; a resumed run keeps its settings, and "
+                f"others begin from its weights in a run of their own: --set start_from={path} --out ANOTHER"
+            )
         return recipe
 
     def _warm_start(self, path: Path) -> None:

@@ -23,12 +23,11 @@ from manypaths.metrics.base import SampleMetric
 from manypaths.metrics.frechet import Frechet
 from manypaths.metrics.inception_score import InceptionScore
 from manypaths.metrics.label_histogram import LabelHistogram
-from manypaths.optim.averaging.base import Average
+from manypaths.optim.averaging.base import LAST, Average
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.randomness import seed_for
 from manypaths.rules.base import Rule
-from manypaths.run.evaluation import LAST
 from manypaths.run.optimisers import build_optimizer, try_optimizer
 from manypaths.run.processes import processes
 from manypaths.schedules.base import Schedule

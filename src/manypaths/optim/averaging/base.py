@@ -10,12 +10,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.base import Game
 from manypaths.games.generated import recompute_statistics
 from manypaths.optim.averaging.accumulation import accumulate_, accumulator
 from manypaths.step import StepInfo
 from manypaths.vectors import Point
+
+LAST = "last"
+"""What the last iterate is called beside averages, so that none may have the name."""
 
 
 class Average(ABC):
@@ -50,6 +53,12 @@ class Average(ABC):
         if newest is None:
             raise InvalidValue(
                 f"{type(self).__name__}(of='extrapolated') needs a rule that announces extrapolated points"
+            )
+        other = next((n for n, mean in (self._mean or {}).items() if len(mean) != len(newest[n])), None)
+        if other is not None:
+            raise InvalidType(
+                f"layers of {other!r} were frozen or unfrozen on the way, and this average is one of the weights that "
+                "were trained before: call reset() before it goes on"
             )
         self.count = self.count + 1
         if self._mean is None:
