@@ -1,11 +1,6 @@
-"""``python -m manypaths``, which puts the current folder first on the path: its files must not hide others'."""
+"""``python -m manypaths``."""
 
-import os
-import sys
+from manypaths.cli import main
 
-while sys.path and sys.path[0] in ("", os.getcwd()):
-    sys.path.pop(0)
-
-from manypaths.cli import main  # noqa: E402
-
-main()
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,10 @@ class InvalidValue(InputError, ValueError):
     """A value or a name that cannot be used."""
 
 
+class Untrusted(InvalidValue):
+    """Code that a file names, and whoever reads the file has not said that it is to be trusted."""
+
+
 class InvalidType(InputError, TypeError):
     """A value of the wrong kind, or two parts that do not fit each other."""
 

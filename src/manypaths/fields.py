@@ -42,6 +42,12 @@ class Unbuilt:
     target: Any
 
 
+def is_trusted(annotation: Any) -> bool:
+    """Whether a text where ``annotation`` is expected decides which code runs."""
+    marked = (m for a in (annotation, *get_args(annotation)) for m in getattr(a, "__metadata__", ()))
+    return any(isinstance(mark, Trusted) for mark in marked)
+
+
 @dataclass(frozen=True)
 class Trusted:
     """Marks a text that decides which code runs: refused where a file names it and is not trusted."""
@@ -54,6 +60,8 @@ CodeName = Annotated[str, Trusted("code")]
 PickleFile = Annotated[str, Trusted("pickle")]
 """A file whose reading runs what is in it."""
 PositiveInt = Annotated[int, Bound(at_least=1)]
+Extended = Annotated[float, "or infinite"]
+"""A number that may be infinite; elsewhere an infinite one is a mistake."""
 NonNegativeInt = Annotated[int, Bound(at_least=0)]
 Positive = Annotated[float, Bound(above=0, below=math.inf)]
 NonNegative = Annotated[float, Bound(at_least=0, below=math.inf)]
@@ -99,6 +107,8 @@ def conform(value: Any, annotation: Any, name: str) -> Any:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is Any or isinstance(annotation, typing.TypeVar):
         return value
+    if annotation == Extended and isinstance(value, numbers.Real) and math.isinf(value):
+        return float(value)
     if origin is Annotated:
         return _bounded(conform(value, arguments[0], name), arguments[1:], name)
     if origin is Literal:

@@ -30,6 +30,11 @@ def require_plain_name(name: str, what: str) -> None:
         )
 
 
+def plain_name(text: str) -> str:
+    """``text`` as a part of a file's name: itself where it is plain."""
+    return text if PLAIN.fullmatch(text) else re.sub(r"[^A-Za-z0-9._ +-]", "-", text).lstrip("._ +-")[:100]
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write that becomes ``path`` only when it is complete and on the disk: a crash leaves old or new.
@@ -76,7 +81,9 @@ def read_json(path: Path) -> Any:
         if (size := path.stat().st_size) > LARGEST_JSON:
             raise InvalidValue(f"{path} has {size:,} bytes: expected JSON of at most {LARGEST_JSON:,}")
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except InvalidValue:
+        raise
+    except ValueError as error:  # no JSON, no UTF-8, or a number of too many digits
         raise InvalidValue(f"{path} is not JSON ({error})") from error
     except RecursionError:
         raise InvalidValue(f"{path} is nested too deeply for a settings file") from None

@@ -113,7 +113,7 @@ def lookup(name: str, contract: Any) -> Any:
     table = registry_for(contract)
     if ":" in name:
         what = table.kind if table is not None else contract.__name__
-        target = user_code.check_contract(user_code.load(name, what), name, contract)
+        target = user_code.load(name, what, contract)
     elif table is not None:
         target = table[name]
     else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
-from manypaths import fields
+from manypaths import fields, user_code
 from manypaths.errors import InvalidType, InvalidValue, unknown_name
 from manypaths.registry import lookup, name_of, registry_for
 
@@ -194,6 +194,22 @@ def _defaults(target: Any) -> Mapping[str, Any]:
 
 def _is_component(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def code_names(value: Any) -> Iterator[str]:
+    """The code outside ``user_code.OWN``, functions and trusted texts that a part and those inside it stand for."""
+    if isinstance(value, Spec):
+        name = name_of(value.target)
+        if ":" in name and not (user_code.is_own(name) and inspect.isclass(value.target)):
+            yield name
+        expected = fields.accepted(value.target)
+        for setting, inner in value.settings.items():
+            if isinstance(inner, str) and fields.is_trusted(expected[setting]):
+                yield inner
+            yield from code_names(inner)
+    elif isinstance(value, (tuple, Mapping)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from code_names(inner)
 
 
 def expect_spec(value: Any, where: str) -> Spec[Any]:

@@ -1,11 +1,6 @@
 """``python -m manypaths.cli``, as ``python -m manypaths``."""
 
-import os
-import sys
+from manypaths.cli import main
 
-while sys.path and sys.path[0] in ("", os.getcwd()):
-    sys.path.pop(0)
-
-from manypaths.cli import main  # noqa: E402
-
-main()
+if __name__ == "__main__":
+    main()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from manypaths.cli.app import DataDir, TrustCode, app, look_for_data_in
-from manypaths.errors import InvalidValue
+from manypaths.errors import InvalidValue, Untrusted
+from manypaths.files import read_json
 
 if TYPE_CHECKING:
     from manypaths.run.loop import Run
@@ -65,11 +66,11 @@ def run(
     from manypaths.run.memory import keep_freed_memory
     from manypaths.run.progress import Terminal
 
-    chosen, home = _find_recipe(recipe, trust_code=trust_code and not show)
-    chosen = chosen.with_(changes)
     if show:
-        typer.echo(json.dumps(chosen.to_plain(), indent=2))
+        typer.echo(json.dumps(_shown(recipe, changes), indent=2))
         return
+    chosen, home = _find_recipe(recipe, trust_code=trust_code)
+    chosen = chosen.with_(changes)
     if audit:
         from manypaths.testing.audit import audit as examine
 
@@ -111,6 +112,18 @@ def _settings(texts: list[str]) -> dict[str, str]:
             raise InvalidValue(f"--set {text!r}: expected PATH=VALUE, for example oracle.batch=32")
         changes[path.strip()] = value.strip()
     return changes
+
+
+def _shown(text: str, changes: dict[str, str]) -> Any:
+    """The resolved recipe; one that names code which would have to be imported is shown as it is written."""
+    try:
+        return _find_recipe(text, trust_code=False)[0].with_(changes).to_plain()
+    except Untrusted as error:
+        if changes:
+            raise
+        typer.echo(f"note: shown as it is written, for {error}", err=True)
+        path = Path(text)
+        return read_json(path / "recipe.json" if path.is_dir() else path)
 
 
 def _find_recipe(text: str, *, trust_code: bool) -> tuple[Recipe, Path | None]:

@@ -20,6 +20,7 @@ from manypaths.data.pictures import Framing, Item, Pictures
 from manypaths.data.splits import OfficialSplits
 from manypaths.data.stored import RESIDENT_BYTES
 from manypaths.errors import InvalidType, MissingData, unknown_name
+from manypaths.files import require_plain_name
 from manypaths.sources.eight_bits import Background, Kind
 from manypaths.sources.pixels import Range
 
@@ -58,6 +59,11 @@ class Hub(OfficialSplits):
     background: Background = "white"
     range: Range | None = None
     resident_bytes: fields.NonNegativeInt = RESIDENT_BYTES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for word in self.repository.split("/", 1):
+            require_plain_name(word, "each half of Hub.repository")
 
     def part(self, name: Literal["train", "test"]) -> Pictures:
         split = self.train if name == "train" else self.test

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from manypaths.data.base import BLOCK, Data, Digest, data_directory
 from manypaths.errors import InvalidValue
-from manypaths.files import atomic_file, remove_leftovers, write_atomically
+from manypaths.files import atomic_file, plain_name, remove_leftovers, write_atomically
 
 RESIDENT_BYTES = 4 * 2**30
 """The default of ``resident_bytes``: larger sets of images are mapped from a file."""
@@ -106,7 +106,11 @@ class Images(ABC):
         rows = hashlib.sha256(index.numpy().tobytes()).hexdigest()
         version = [_LAYOUT] if self.decoding == 1 else [_LAYOUT, self.decoding]
         made_of = json.dumps([*version, self.made_of, rows], sort_keys=True)
-        return data_directory() / "cache" / f"{self.name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.u8"
+        return (
+            data_directory()
+            / "cache"
+            / f"{plain_name(self.name)}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.u8"
+        )
 
     def _worth_keeping(self, index: Tensor, folder: Path) -> bool:
         return self.encoded and len(index) > MANY_ENCODED and _writable(folder)

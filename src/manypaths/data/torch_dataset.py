@@ -73,4 +73,7 @@ class TorchDataset(HashedSplits):
 
 
 def _made(name: str) -> Any:
-    return user_code.load(name, "dataset", "package.module:name")()
+    found = user_code.load(name, "dataset", expected="package.module:name")
+    if not callable(found):
+        raise InvalidType(f"dataset is {name!r}, which is {type(found).__name__}: expected a class or a function")
+    return found()

@@ -34,6 +34,7 @@ from manypaths.errors import InvalidValue, unknown_name
 from manypaths.experiments.cells import Cell
 from manypaths.experiments.claims import Claim
 from manypaths.experiments.tables import Table
+from manypaths.files import require_plain_name
 
 SCALES = ("smoke", "laptop", "paper")
 
@@ -66,6 +67,9 @@ class Study:
 
     def __post_init__(self) -> None:
         fields.check(self)
+        require_plain_name(self.name, "the name of a study")
+        for name in (*self.figures, *self.pages):
+            require_plain_name(name, f"the name of a figure or page of {self.name}")
 
     def at(self, scale: str) -> Plan:
         """The study at one scale."""

@@ -88,7 +88,7 @@ class Cell:
 
 def resolve(function: str) -> CellFunction:
     """The cell function of that name."""
-    target = user_code.load(function, "cell function", "package.module:name")
+    target = user_code.load(function, "cell function", expected="package.module:name")
     if not isinstance(getattr(target, "version", None), int):
         raise InvalidType(f"{function} declares no version: expected a function under @versioned(1)")
     return target

@@ -125,7 +125,7 @@ class _Worker:
     def __init__(self, threads: int):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, threads, _SAFE in os.environ), daemon=True)
         self.task: Task | None = None
         self.dead = False
         with _inherited(threads):
@@ -149,6 +149,10 @@ class _Worker:
             return Outcome(task, time.perf_counter() - self._began, f"the worker {_how(self.process.exitcode)}")
 
 
+_SAFE = "PYTHONSAFEPATH"
+"""Without it a spawned process looks into the current folder first, before it takes over the parent's path."""
+
+
 def _how(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         return f"was killed by {signal.Signals(-exitcode).name}"
@@ -158,11 +162,11 @@ def _how(exitcode: int | None) -> str:
 @contextlib.contextmanager
 def _inherited(threads: int) -> Iterator[None]:
     """What a process takes over when it starts: Ctrl-C is the parent's business, and BLAS keeps to its threads."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    saved: dict[str, str | None] = {name: os.environ.get(name) for name in names}
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # and no file here may hide a module
+    saved: dict[str, str | None] = {name: os.environ.get(name) for name in (*names, _SAFE)}
     main = threading.current_thread() is threading.main_thread()
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    os.environ.update(dict.fromkeys(names, str(threads)))
+    os.environ.update(dict.fromkeys(names, str(threads)) | {_SAFE: "1"})
     try:
         yield
     finally:
@@ -175,8 +179,10 @@ def _inherited(threads: int) -> Iterator[None]:
             signal.signal(signal.SIGINT, previous)
 
 
-def _work(pipe: Any, threads: int) -> None:
+def _work(pipe: Any, threads: int, safe: bool) -> None:
     """The life of a worker: tasks in, outcomes out, until the parent closes the pipe or is no more."""
+    if not safe:  # what a cell starts finds the current folder first, as ever
+        os.environ.pop(_SAFE, None)
     threading.Thread(target=_follow_the_parent, daemon=True).start()
     keep_freed_memory()
     while True:

@@ -142,7 +142,7 @@ class Bootstrap(Statistic):
     summary: Callable[[np.ndarray], Any] = np.mean
     n: fields.PositiveInt
     spread: fields.Positive
-    least: float = -math.inf
+    least: fields.Extended = -math.inf
     by: str = "seed"
     where: Mapping[str, Any] = field(default_factory=dict)
     level: fields.Probability = 0.95

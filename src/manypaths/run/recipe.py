@@ -181,9 +181,8 @@ class Recipe:
             return cls.from_plain(read_json(path))
 
     def code_names(self) -> set[str]:
-        """Classes of the user's own, as ``package.module:Class``."""
-        named = (value for value in _flatten(self.to_plain()).values() if isinstance(value, str))
-        return {value for value in named if user_code.is_name(value) and not user_code.is_own(value)}
+        """What a file with this recipe in it would have to be trusted for."""
+        return set(specs.code_names({f.name: getattr(self, f.name) for f in dataclasses.fields(self)}))
 
     def check(self) -> None:
         """Build what is cheap to build, so that bad values are said before data are read or weights allocated."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from manypaths import user_code
 from manypaths.errors import InvalidType
 from manypaths.experiments.base import Study
@@ -12,7 +14,10 @@ def find_study(text: str) -> Study:
     """A study by its name, or a user's own as ``package.module:function``."""
     if ":" not in text:
         return STUDIES[text]()
-    made = user_code.load(text, "study", "package.module:function")()
+    function = user_code.load(text, "study", expected="package.module:function")
+    if not inspect.isfunction(function) or "return" in function.__annotations__:  # else what it returns will say it
+        user_code.check_contract(function, text, Study)
+    made = function()
     if not isinstance(made, Study):
         raise InvalidType(f"{text} returned {made!r}: expected a Study")
     return made
