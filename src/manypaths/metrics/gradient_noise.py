@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from manypaths.errors import InvalidValue
 from manypaths.games.base import Game
 from manypaths.oracles.base import Oracle
+from manypaths.oracles.coefficient import difference, take_off_
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.variance import Spread, variance_ratio
-from manypaths.vectors import add_
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ def _both(game: Game, oracle: Any, draws: int, groups: Sequence[_Group]) -> dict
         for group in groups:
             plain[group.label].add(group.of(now))
         for name in game.players:
-            add_(now[name], then[name], -1.0)
-            add_(now[name], oracle.snapshot.mean[name])
+            take_off_(now[name], difference(then[name], oracle.snapshot.mean[name]), oracle.alpha.of(name))
         for group in groups:
             reduced[group.label].add(group.of(now))
     used = {g.label: reduced[g.label] if oracle.reduces(g.player) else plain[g.label] for g in groups}

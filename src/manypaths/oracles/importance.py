@@ -68,6 +68,8 @@ class Importance(Wrapper):
             raise InvalidType(f"Importance.oracle is {type(self.oracle).__name__}: expected Stochastic or SVRG")
         if isinstance(self.oracle, SVRG) and self.oracle.when == "helps":
             raise InvalidValue("when is 'helps', which measures uniform draws: expected 'always' inside Importance")
+        if isinstance(self.oracle, SVRG) and self.oracle.coefficient != 1.0:
+            raise InvalidValue(f"coefficient is {self.oracle.coefficient!r}: expected 1 inside Importance")
         if isinstance(self.oracle, SVRG) and self.oracle.schedule == "adaptive":
             raise InvalidValue("schedule is 'adaptive', which measures uniform draws: expected another one")
         super().__init__()

@@ -87,6 +87,12 @@ class StoredGradients:
 
         return keep
 
+    def standing(self, snapshot: Snapshot, chunks: Iterable[Sample]) -> StoredGradients:
+        """These, brought back if they are not the snapshot's (it comes from a checkpoint)."""
+        if self.of is not snapshot:
+            self.again(chunks, snapshot)
+        return self
+
     def again(self, chunks: Iterable[Sample], snapshot: Snapshot) -> None:
         """Bring them back: the same evaluations at the snapshot, equal bit for bit."""
         keep, game = self.keep(), self._game

@@ -11,16 +11,18 @@ import torch
 from torch import Tensor
 
 from manypaths import fields
-from manypaths.errors import InvalidType, InvalidValue
+from manypaths.errors import InvalidValue
 from manypaths.evaluation.side_by_side import SideBySide
 from manypaths.former_names import SNAPSHOT_COINS
 from manypaths.games.base import Game
 from manypaths.games.capabilities import Stacked, combine, difference_gradients, partial_gradients
 from manypaths.oracles.base import Components, Oracle, resolve_components
+from manypaths.oracles.coefficient import Coefficient, Grain
 from manypaths.oracles.full_batch import component_batches, describe_components, full_gradient
 from manypaths.oracles.partition import Partition
 from manypaths.oracles.snapshot import Snapshot, StoredGradients
 from manypaths.oracles.snapshot_schedule import ScheduleName, SnapshotSchedule
+from manypaths.oracles.svrg_checks import check_settings, check_stacked
 from manypaths.oracles.table import Storage
 from manypaths.oracles.variance_watch import VarianceWatch
 from manypaths.randomness import Coins
@@ -31,16 +33,15 @@ from manypaths.vectors import Gradients, add_, copied
 
 @dataclass(eq=False)
 class SVRG(Oracle):
-    """d_B(w) = F_B(w) - F_B(w_S) + F(w_S), an unbiased estimate of F(w) with snapshot w_S (SVRE, equation 5).
+    """d_B(w) = F_B(w) - alpha (F_B(w_S) - F(w_S)), an unbiased estimate of F(w) with snapshot w_S and alpha = 1 (SVRE,
+    equation 5) or another coefficient.
 
     Both evaluations see the same sample, and the snapshot's uses the buffers (BatchNorm statistics, spectral-norm
     vectors) that were current when it was taken.
 
-    With ``store`` the component functions are the mini-batches of a fixed partition and the stored component gradients
-    of the full pass are kept: F_B(w_S) is read instead of evaluated, and the estimate takes one evaluation instead of
-    two. In the dtype of the weights it is the same to the bit; in a smaller one F(w_S) is the mean of what was stored,
-    so that it stays unbiased. The table is no part of ``state_dict``: a resumed run evaluates it again, equal bit for
-    bit and not counted. A sample that was not drawn from the present partition is evaluated at both points.
+    With ``store`` the component functions are the mini-batches of a fixed partition and F_B(w_S) is read instead of
+    evaluated: one evaluation instead of two, and the same to the bit in the dtype of the weights (``StoredGradients``).
+    A resumed run evaluates the table again, not counted; a sample from elsewhere is evaluated at both points.
 
     Args:
         source: a finite sum.
@@ -49,8 +50,12 @@ class SVRG(Oracle):
             when the variance ratio Var(d) / Var(F_B) of a player is found above ``threshold``.
         every: mean age at a refresh, in batches drawn; by default one pass over the sum. ``"adaptive"``: the largest
             age, by default none.
-        when: ``"helps"`` uses the plain mini-batch estimate for a player whose variance ratio was found above 1, at a
-            lower cost, until it is measured again or the snapshot is taken anew.
+        coefficient: alpha: a number, ``"optimal"``, estimated from earlier batches, or ``"linear"``, the published
+            decay (``Coefficient``; Yin et al. 2025).
+        grain: of ``"optimal"``: one alpha for each ``"player"``, or for each ``"tensor"`` of its weights.
+        start, over: of ``"linear"``: alpha at first (0.75), and the batches drawn until it is 0.
+        when: ``"helps"`` takes the coefficient 0, the plain mini-batch estimate at its lower cost, for a player whose
+            variance ratio was found above 1, until it is measured again or the snapshot is taken anew.
         check_every, probes: the ratio is measured with so many fresh batches each ``check_every`` batches drawn, by
             ``"adaptive"`` and by ``"helps"``; they are counted.
         threshold: of ``"adaptive"``; the default is where twice the batch would do as much as the two evaluations of d.
@@ -80,6 +85,10 @@ class SVRG(Oracle):
     store: Literal["none"] | Storage = "none"
     budget: fields.Positive = 4.0
     seed: int = 0
+    coefficient: fields.NonNegative | Literal["optimal", "linear"] = 1.0
+    grain: Grain = "player"
+    start: fields.Positive | None = None
+    over: fields.PositiveInt | None = None
 
     takes_snapshots: ClassVar[bool] = True
     serves_populations: ClassVar[bool] = True
@@ -89,19 +98,8 @@ class SVRG(Oracle):
     def __post_init__(self) -> None:
         fields.check(self)
         super().__init__()
-        self.source.require_finite("SVRG")
-        assert self.source.size is not None
-        if self.batch > self.source.size:
-            raise InvalidValue(
-                f"batch is {self.batch}: expected at most the {self.source.size} component functions of the source"
-            )
-        if self.measures and self.probes < 2:
-            raise InvalidValue(f"probes is {self.probes}: expected at least 2, for a variance needs two draws")
-        if self.store != "none" and self.components in ("samples", "mixed"):
-            raise InvalidValue(
-                f"components is {self.components!r}, and store is {self.store!r}, which keeps one row per "
-                "mini-batch: expected 'batches' or 'auto'"
-            )
+        check_settings(self)
+        self.alpha = Coefficient(self.coefficient, self.grain, self.start, self.over)
         self._resolved: str | None = None
         self._stored_gradients: StoredGradients | None = None
         self.partition = Partition(self.source, self.batch)
@@ -137,12 +135,7 @@ class SVRG(Oracle):
 
     def bind(self, game: Game) -> str | None:
         if game is not self.bound and isinstance(game, Stacked):
-            if self.when == "helps":
-                raise InvalidType("when is 'helps', which is measured for one run at a time: expected 'always'")
-            if self.store != "none":
-                raise InvalidType(f"store is {self.store!r}, a table for one run: expected 'none' for a Population")
-            if self.schedule == "adaptive":
-                raise InvalidType("schedule is 'adaptive', which is measured for one run at a time: expected another")
+            check_stacked(self)
             self._toss(game.seeds)
         super().bind(game)
         components = self.components if self.store == "none" else "batches"
@@ -163,6 +156,7 @@ class SVRG(Oracle):
             self.take_snapshot(self.bound)
         self.draws += 1
         self.timer.advance()
+        self.alpha.advance()
         return self.component()
 
     def component(self) -> Sample:
@@ -190,22 +184,26 @@ class SVRG(Oracle):
         if self.measures:
             self.watch.measure(self, game, self.watch.late(names, self.draws), self.draws)
         self.count(names, len(sample))
-        reduced = tuple(name for name in names if self.reduces(name))
-        snapshot = self.snapshot
+        reduced, snapshot = tuple(name for name in names if self.reduces(name)), self.snapshot
         if not reduced or snapshot is None:
             return game.gradients(sample, names, moves_buffers=moves_buffers)
         if (row := self._row(sample)) is not None:
             now = partial_gradients(game, sample, names, moves_buffers=moves_buffers)
-            then = self._stored().read(row, reduced)
+            then = self._stored().copied(row, reduced) if self.alpha.learns else self._stored().read(row, reduced)
         else:
             self.count(reduced, len(sample))
-            if reduced == names and (exact := difference_gradients(game, sample, snapshot.point, names)):
+            whole = reduced == names and self.coefficient == 1.0
+            if whole and (exact := difference_gradients(game, sample, snapshot.point, names)):
                 return self._centred(exact, names)
             now, then = SideBySide.of(game).here_and_there(
                 sample, names, snapshot.point, snapshot.buffers, reduced, moves_buffers=moves_buffers
             )
+        if self.alpha.learns:
+            now, then = combine(game, now), combine(game, then)
+            self.alpha.weigh_(now, then, snapshot.mean, reduced, stacked=isinstance(game, Stacked))
+            return now
         for name in reduced:
-            add_(now[name], then[name], -1.0)
+            add_(now[name], then[name], -self.alpha.number)
         return self._centred(combine(game, now), reduced)
 
     def at_snapshot(self, game: Game, sample: Any, players: Iterable[str] | None = None) -> Gradients:
@@ -218,7 +216,8 @@ class SVRG(Oracle):
 
     def reduces(self, player: str) -> bool:
         """Whether this player's estimate is the variance-reduced one at present (see ``when``)."""
-        return self.when == "always" or self.watch.ratios.get(player, 0.0) <= 1.0
+        helps = self.when == "always" or self.watch.ratios.get(player, 0.0) <= 1.0
+        return helps and not self.alpha.over_for_good
 
     def _row(self, sample: Any) -> int | None:
         """Where F_B(w_S) is stored, if it is."""
@@ -227,18 +226,16 @@ class SVRG(Oracle):
 
     def _stored(self) -> StoredGradients:
         """The stored component gradients of the snapshot's full pass; evaluated again after a checkpoint."""
-        assert self._stored_gradients is not None
-        assert self.snapshot is not None
-        if self._stored_gradients.of is not self.snapshot:
-            self._stored_gradients.again((self.source.take(part) for part in self.partition.parts()), self.snapshot)
-        return self._stored_gradients
+        assert self._stored_gradients is not None and self.snapshot is not None  # noqa: PT018
+        parts = (self.source.take(part) for part in self.partition.parts())
+        return self._stored_gradients.standing(self.snapshot, parts)
 
-    def _centred(self, difference: Gradients, players: tuple[str, ...]) -> Gradients:
-        """F_B(w) - F_B(w_S), with F(w_S) added for these players."""
+    def _centred(self, part: Gradients, players: tuple[str, ...]) -> Gradients:
+        """F_B(w) - alpha F_B(w_S), with alpha F(w_S) added for these players."""
         assert self.snapshot is not None
         for name in players:
-            add_(difference[name], self.snapshot.mean[name])
-        return difference
+            add_(part[name], self.snapshot.mean[name], self.alpha.number)
+        return part
 
     def due(self) -> Tensor:
         worn = self.schedule == "adaptive" and any(ratio > self.threshold for ratio in self.watch.ratios.values())
@@ -257,6 +254,11 @@ class SVRG(Oracle):
         if self.snapshot is not None:
             source.redraw()
         self.partition.forget()
+        self.timer.restart(members)
+        self.watch.restart(game.players, self.draws)
+        self.alpha.restart(self.draws, members)
+        if self.snapshot is not None and self.alpha.over_for_good:
+            return
         chunks = component_batches(source, self._resolved or "samples", self.batch, self.chunk or self.batch)
         keep = None if self._stored_gradients is None else self._stored_gradients.keep()
         mean, samples = full_gradient(here, chunks, equal=self._resolved == "batches", keep=keep)
@@ -268,8 +270,6 @@ class SVRG(Oracle):
             self.snapshot.overwrite(newer, members)
         if self._stored_gradients is not None:
             self._stored_gradients.of = self.snapshot
-        self.timer.restart(members)
-        self.watch.restart(game.players, self.draws)
 
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
         if self.refreshes_on_jump:
@@ -285,6 +285,7 @@ class SVRG(Oracle):
             "snapshot": shot and {"point": dict(shot.point), "buffers": shot.buffers, "mean": shot.mean},
             "schedule": self.timer.state_dict(),
             "coins": self._coins.state_dict(),
+            "alpha": self.alpha.state_dict(),
             **self.watch.state_dict(),
         }
 
@@ -298,4 +299,6 @@ class SVRG(Oracle):
         self.timer.load_state_dict(state["schedule"])
         self._coins.load_state_dict(state["coins"])
         self.watch.load_state_dict(state)
+        if "alpha" in state:  # checkpoints of before have 1
+            self.alpha.load_state_dict(state["alpha"])
         self.partition.forget()

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from manypaths.games.base import Game
+from manypaths.oracles.coefficient import Coefficient, take_off_
 from manypaths.oracles.variance import Spread, variance_ratio
 from manypaths.sources.sample import Sample
-from manypaths.vectors import Gradients, add_
+from manypaths.vectors import Gradients
 
 
 class Measurable(Protocol):
-    """What is measured: an estimate d_B = F_B(w) - F_B(w_S) + F(w_S)."""
+    """What is measured: an estimate d_B = F_B(w) - alpha (F_B(w_S) - F(w_S))."""
+
+    alpha: Coefficient
 
     def component(self) -> Sample:
         """A random mini-batch, drawn without counting it."""
@@ -51,7 +54,7 @@ class VarianceWatch:
             oracle.count(players, oracle.evaluations_at_both(sample) * len(sample))
             for name in players:
                 plain[name].add(now[name])
-                add_(now[name], then[name], -1.0)
+                take_off_(now[name], then[name], oracle.alpha.of(name))
                 reduced[name].add(now[name])
         for name in players:
             self.ratios[name] = variance_ratio(reduced[name], plain[name])

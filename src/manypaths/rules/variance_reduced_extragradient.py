@@ -71,4 +71,8 @@ def _svrg(oracle: Oracle) -> SVRG:
         raise InvalidType(f"VarianceReducedExtragradient reads a snapshot and {kind} has none: expected SVRG")
     if oracle.when != "always":
         raise InvalidType(f"VarianceReducedExtragradient needs the correction always: SVRG.when is {oracle.when!r}")
+    if oracle.coefficient != 1.0:
+        raise InvalidType(
+            f"VarianceReducedExtragradient needs the whole correction: SVRG.coefficient is {oracle.coefficient!r}"
+        )
     return oracle
