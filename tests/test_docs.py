@@ -25,13 +25,25 @@ def test_links_in_the_docs_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_population_of_the_readme_runs() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_the_population_of_the_docs_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.S)
     (code,) = [block for block in blocks if "Population" in block]
     names: dict = {}
     exec(code.replace("500", "5"), names)
     names["training"].step()
     assert len(names["population"]) == 5
+
+
+def test_the_lines_of_the_readme_run() -> None:
+    import torch
+
+    from manypaths.models import MlpCritic, MlpGenerator
+
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    data = torch.randn(128, 2, generator=torch.Generator().manual_seed(0))
+    names = {"my_generator": MlpGenerator(latent=128), "my_critic": MlpCritic(), "my_dataset": data}
+    exec(code.replace("10_000", "2"), names)
+    assert names["training"].steps == 2
 
 
 def test_the_claims_in_the_docs_are_those_of_the_studies() -> None:

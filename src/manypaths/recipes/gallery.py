@@ -104,7 +104,7 @@ def _dcgan(
     norm: str = "batch",
     pixels: Pixels = "symmetric",
 ) -> Recipe:
-    """A narrow DCGAN, alternating Adam whose rate falls to a tenth in the last third, read at the exponential average."""
+    """A narrow DCGAN, alternating Adam whose rate falls to a tenth in the last third, and its exponential average."""
     falls = {"to": lr / 10, "after": steps * 2 // 3, "over": steps // 3}
     return Recipe(
         name=name,
