@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue, LikelyMistake
+from manypaths.games.analytic.base import AnalyticGame
 from manypaths.games.base import Game
-from manypaths.games.capabilities import seeds_of
+from manypaths.games.capabilities import Stacked, seeds_of
 from manypaths.games.first_look import first_look
 from manypaths.games.structure import expect_bare
+from manypaths.games.watch import Watch
 from manypaths.optim.averaging.base import LAST, Average
 from manypaths.optim.base import Optimizers
 from manypaths.optim.trained_weights import TrainedWeights
@@ -86,6 +88,7 @@ class Training:
             warnings.warn(mistake, LikelyMistake, stacklevel=2)
         rule.check(game, oracle, self.optimizers)
         self.steps = 0
+        self._watch = None if isinstance(game.unwrapped, (Stacked, AnalyticGame)) else Watch()
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731
         self._coins = Coins(seeds_of(game) or (seed,), "restart", draw=draw)
         self._scheduled = Scheduled(schedules or {}, self, batch=getattr(oracle, "batch", None))
@@ -98,10 +101,15 @@ class Training:
         The snapshot is thus taken where the iterate is, also after a jump, and once: the one that a jump asks for
         (``SVRG(on_jump="refresh")``) is the step's snapshot event.
         """
+        if self._watch is not None:
+            self._watch.look(self.steps)
         with self.game.unchanging() as anew:
             if anew:
                 self._trained.look(self.optimizers, self._remembering)
-            return self._step()
+            info = self._step()
+        if self._watch is not None:
+            self._watch.losses = info.losses
+        return info
 
     def _step(self) -> StepInfo:
         self._scheduled.follow(self.steps)
@@ -156,6 +164,7 @@ class Training:
 
         In a population only when no member is left (``Population.finite`` tells which are).
         """
+        self._watch = None  # whoever asks stops by itself
         if isinstance(self.game, Population):
             return None if self.game.finite().any() else "no member has finite weights any more"
         for name, loss in info.losses.items():

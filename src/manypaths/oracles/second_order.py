@@ -14,6 +14,7 @@ from manypaths.games.adversarial import Adversarial
 from manypaths.games.base import Game
 from manypaths.oracles.full_batch import Everything, FullBatch, full_gradient
 from manypaths.oracles.jacobian import Products, jacobian_products, mean_products
+from manypaths.oracles.mixed_derivatives import expect_mixed_derivatives
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.oracles.wrapper import Wrapper
 from manypaths.sources.sample import Sample
@@ -59,7 +60,8 @@ class SecondOrder(Wrapper):
         super().__init__()
 
     def bind(self, game: Game) -> str | None:
-        _refuse_third_derivatives(game, type(self).__name__)
+        refuse_third_derivatives(game, type(self).__name__)
+        expect_mixed_derivatives(game, self.source, self.batch, type(self).__name__)
         return super().bind(game)
 
     @property
@@ -106,7 +108,7 @@ _WRONG_THRICE = (nn.modules.batchnorm._NormBase, nn.LayerNorm)
 """Torch's third derivatives of batch, instance and layer norm treat the saved statistics as constants."""
 
 
-def _refuse_third_derivatives(game: Game, owner: str) -> None:
+def refuse_third_derivatives(game: Game, owner: str) -> None:
     """A penalty on the critic's gradient is a derivative already; the field's Jacobian needs two more."""
     game = game.unwrapped
     if not isinstance(game, Adversarial):

@@ -18,6 +18,8 @@ from manypaths.games.returned import expect_losses
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.oracles.full_batch import FullBatch
+from manypaths.oracles.mixed_derivatives import expect_mixed_derivatives
+from manypaths.oracles.second_order import refuse_third_derivatives
 from manypaths.oracles.stochastic import Stochastic
 from manypaths.rules.base import Rule, StepInfo
 from manypaths.sources.sample import Sample
@@ -40,8 +42,7 @@ class CompetitiveGradientDescent(Rule):
 
     Needs samples whose losses can be differentiated twice, hence a ``Stochastic`` oracle, or ``FullBatch`` over
     independent samples (the graph of the whole sum is kept during a step), and SciPy: ``pip install
-    'manypaths[study]'``. What a
-    game detaches it does not see: ``Adversarial`` hands its penalties fakes that are cut off from the generator.
+    'manypaths[study]'``. A loss that detaches the other player's part is refused.
 
     Attributes:
         tolerance: of the solver, relative to the right-hand side.
@@ -74,13 +75,15 @@ class CompetitiveGradientDescent(Rule):
         for name in optimizers:
             _rate(optimizers, name)
         _scipy()
+        refuse_third_derivatives(game, "CompetitiveGradientDescent")
+        expect_mixed_derivatives(game, oracle.source, oracle.batch, "CompetitiveGradientDescent")
 
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
     ) -> StepInfo:
         names = self._all(game, players)
         sample = _sample(oracle)
-        with game.evaluating(sample):
+        with game.differentiated_twice(), game.evaluating(sample):
             losses = expect_losses(game.losses(sample, names), names)
             small, large = sorted(names, key=lambda n: sum(p.numel() for p in game.parameters(n)))
             a = _Side(losses[small], game.parameters(small), game.parameters(large))
