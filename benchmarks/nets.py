@@ -47,7 +47,8 @@ class Subject:
         game, data = self.game(**execution), self.source(batches)
         oracle: Any = Stochastic(data, batch=self.batch)
         if reduced:
-            oracle = SVRG(data, batch=self.batch, schedule="fixed", every=1e12, store=store, budget=16.0)
+            table: Any = {} if store == "none" else {"store": store, "budget": 16.0}
+            oracle = SVRG(data, batch=self.batch, schedule="fixed", every=1e12, **table)
         optimizers = {name: torch.optim.SGD(game.parameters(name), lr=LR) for name in game.players}
         made = Training(game, oracle, Extragradient(), optimizers)
         made.step()

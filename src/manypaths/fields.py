@@ -102,6 +102,16 @@ def check(component: Any) -> None:
             object.__setattr__(component, field.name, value)
 
 
+def expect_defaults(component: Any, names: Sequence[str], why: str) -> None:
+    """Refuse settings that do nothing here: each must be left at its default. ``why`` says what they depend on."""
+    defaults = {field.name: field.default for field in dataclasses.fields(component)}
+    for name in names:
+        if (value := getattr(component, name)) != defaults[name]:
+            raise InvalidValue(
+                f"{type(component).__name__}.{name} is {value!r} and has no effect where {why}: leave it away"
+            )
+
+
 def conform(value: Any, annotation: Any, name: str) -> Any:
     """``value`` as ``annotation`` wants it, or an error that names the value and the expectation."""
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -286,3 +286,21 @@ def test_a_traversal_of_samples_is_refused_where_batches_are_drawn(make) -> None
             make(traversed, batch=16, **options).bind(of)
     make(own, batch=16).bind(plain)
     make(source, batch=16).bind(game)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"threshold": 0.4}, "SVRG.threshold is 0.4 and has no effect where schedule is 'geometric': leave it away"),
+        ({"when": "helps", "threshold": 0.4}, "SVRG.threshold is 0.4 and has no effect where schedule is 'geometric'"),
+        ({"check_every": 7}, "SVRG.check_every is 7 and has no effect where nothing is measured"),
+        ({"probes": 9}, "SVRG.probes is 9 and has no effect where nothing is measured"),
+        ({"budget": 1.0}, "SVRG.budget is 1.0 and has no effect where store is 'none': leave it away"),
+    ],
+)
+def test_settings_without_effect_are_refused(setting, message) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        SVRG(IndexSource(8), batch=2, **setting)
+    assert str(caught.value).startswith(message)
+    SVRG(IndexSource(8), batch=2, schedule="adaptive", check_every=7, probes=9, threshold=0.4)
+    SVRG(IndexSource(8), batch=2, store="game", budget=1.0)

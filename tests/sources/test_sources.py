@@ -293,3 +293,7 @@ def test_when_to_redraw_latents_that_are_fresh_anyway_is_refused(redraw) -> None
     message = f"redraw is '{redraw}' and latents are 'fresh', new in every draw: expected latents='paired'"
     with pytest.raises(InvalidValue, match=message):
         PairedSource(IMAGES, latent=3, latents="fresh", redraw=redraw)
+    chosen = PairedSource(IMAGES, latent=3, latents="auto", redraw=redraw)
+    with pytest.raises(InvalidValue, match=f"redraw is '{redraw}' and this oracle needs no finite sum"):
+        chosen.settle(finite=False)
+    assert chosen.settle(finite=True) is not None

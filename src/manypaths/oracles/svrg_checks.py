@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from manypaths import fields
 from manypaths.errors import InvalidType, InvalidValue
 
 
@@ -26,6 +27,17 @@ def check_settings(svrg: Any) -> None:
         raise InvalidValue(
             f"when is 'helps', which chooses between 0 and 1, and coefficient is {svrg.coefficient!r}: expected 1"
         )
+    _expect_effect(svrg)
+
+
+def _expect_effect(svrg: Any) -> None:
+    """What only some choices read is left at its default beside the others."""
+    if svrg.schedule != "adaptive":
+        fields.expect_defaults(svrg, ["threshold"], f"schedule is {svrg.schedule!r}")
+    if not svrg.measures:
+        fields.expect_defaults(svrg, ["check_every", "probes"], "nothing is measured (schedule, when)")
+    if svrg.store == "none":
+        fields.expect_defaults(svrg, ["budget"], "store is 'none'")
 
 
 def check_stacked(svrg: Any) -> None:

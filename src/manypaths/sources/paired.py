@@ -121,6 +121,11 @@ class PairedSource(FiniteSource):
                 f"training sees {self.count:,} fixed latents, one per datum, for ever: this oracle takes no snapshots, "
                 "at which paired latents are drawn anew; latents='fresh' draws new ones for every batch"
             )
+        if not finite and self.redraw_when != "refresh":
+            raise InvalidValue(
+                f"redraw is {self.redraw_when!r} and this oracle needs no finite sum, so that latents are fresh in "
+                "every draw: expected latents='paired', whose redraws it times (or leave it away)"
+            )
         self.latents = "paired" if finite else "fresh"
         self.size = self.count if finite else None  # type: ignore[assignment]
         self._fill()
