@@ -87,6 +87,7 @@ class Training:
         for mistake in mistakes:
             warnings.warn(mistake, LikelyMistake, stacklevel=2)
         rule.check(game, oracle, self.optimizers)
+        self.notes += self.optimizers.about_decay(extrapolates=rule.extrapolates)
         self.steps = 0
         self._watch = None if isinstance(game.unwrapped, (Stacked, AnalyticGame)) else Watch()
         draw = lambda n, generator: torch.rand(n, generator=generator)  # noqa: E731

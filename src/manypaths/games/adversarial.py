@@ -39,7 +39,7 @@ class Adversarial(Game):
         generator: maps latents (N, latent) to data.
         critic: maps data to scores (logits) of shape (N,).
         objective: what the two scores mean, a pure function of them.
-        penalties: critic regularisers, added to its loss.
+        penalties: critic regularisers, added to its loss (``L2`` also serves the generator).
         projection: keeps the critic's weights in a set (``WeightClipping``), from construction on.
         conditional: both networks also get the labels, ``generator(latent, label)`` and ``critic(data, label)``.
         couples_samples: overrides what is read off the layers, the objective and the penalties.
@@ -102,10 +102,15 @@ class Adversarial(Game):
             assert real_scores is not None
             loss = self.objective.critic(real_scores, fake_scores)
             still = fake if self.second_order else fake.detach()
-            losses["critic"] = sum((p(critic, sample, still) for p in self.penalties), start=loss)
+            losses["critic"] = sum((p(critic, sample, still) for p in self._penalties("critic")), start=loss)
         if "generator" in players:
-            losses["generator"] = self.objective.generator(fake_scores, real_scores)
+            loss = self.objective.generator(fake_scores, real_scores)
+            own = self._penalties("generator")
+            losses["generator"] = sum((p(self.generator, sample, fake) for p in own), start=loss)
         return losses
+
+    def _penalties(self, player: str) -> list[Penalty]:
+        return [penalty for penalty in self.penalties if penalty.player == player]
 
     def _generate(self, sample: GanSample) -> Tensor:
         found = self.generator(sample.latent, *self._label(sample))
@@ -123,7 +128,8 @@ class Adversarial(Game):
         return super().evaluation(sample, names, moves_buffers)
 
     def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
-        if not self._turns or set(names) != {"critic", "generator"} or self.second_order:
+        turns = self._turns and not self._penalties("generator")
+        if not turns or set(names) != {"critic", "generator"} or self.second_order:
             return super().differentiated(losses, names)
         # Penalties see detached fakes: all that the critic's loss says to the generator is the objective's.
         critic, generator = self.parameters("critic"), self.parameters("generator")

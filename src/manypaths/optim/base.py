@@ -97,6 +97,18 @@ class Optimizers(Mapping[str, Optimizer]):
             if members:
                 expect_elementwise(optimizer, name)
 
+    def about_decay(self, *, extrapolates: bool) -> list[str]:
+        """Under a rule that extrapolates: where a ``weight_decay`` acts, in words."""
+        decayed = [
+            name for name, optimizer in self.items() if any(g.get("weight_decay") for g in optimizer.param_groups)
+        ]
+        if not (extrapolates and decayed):
+            return []
+        return [
+            f"weight_decay of {' and '.join(decayed)} acts at w_t and not at the extrapolated point: for the "
+            "regularised game leave it out and add a penalty, L2(weight=..., player=...)"
+        ]
+
     def apply(self, game: Game, gradients: Gradients) -> None:
         """One ``optimizer.step()`` per player of ``gradients``, then the game's projection.
 

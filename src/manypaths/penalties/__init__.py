@@ -12,6 +12,7 @@ PENALTIES = Registry(
         "dragan": "dragan:Dragan",
         "r1": "r1:R1",
         "r2": "r2:R2",
+        "l2": "l2:L2",
         "lazy": "lazy:Lazy",
     },
 )

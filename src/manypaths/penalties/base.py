@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,14 @@ from manypaths.sources.gan_sample import GanSample
 
 
 class Penalty(ABC):
-    """A regulariser that is added to the critic's loss.
+    """A regulariser that is added to the critic's loss, or to that of another ``player``.
 
     ``__call__(critic, sample, fake)`` returns a scalar, a batch mean; ``fake`` carries no graph (unless the field
     itself is being differentiated). All randomness comes from ``sample`` (``counter_uniform(sample.seed, ...)``).
     """
 
+    player: Literal["critic", "generator"] = "critic"
+    """Whose loss it is added to, and whose network it is called with."""
     couples_samples: bool = False
     per_sample: ClassVar[bool] = True
     """Whether the penalty needs the critic to treat samples one by one (it does not under BatchNorm)."""

@@ -37,6 +37,11 @@ class Lazy(Penalty):
 
     def __post_init__(self) -> None:
         fields.check(self)
+        if self.penalty.player != "critic":
+            raise InvalidType(
+                f"Lazy is for penalties of the critic and this {type(self.penalty).__name__} is of the "
+                f"{self.penalty.player}: expected the penalty itself"
+            )
         if self.penalty.couples_samples:
             kind = type(self.penalty).__name__
             raise InvalidType(

@@ -43,6 +43,10 @@ class Alternating(Rule):
             raise InvalidValue(f"Alternating.order is {self.order}: {', '.join(left_out)} would never move")
         self.inner.check(game, oracle, optimizers)
 
+    @property
+    def extrapolates(self) -> bool:  # type: ignore[override]
+        return self.inner.extrapolates
+
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
     ) -> StepInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from manypaths import fields
 from manypaths.errors import InvalidValue
@@ -33,6 +33,8 @@ class AlternatingExtrapolation(Rule):
 
     extrapolation: fields.NonNegative | Mapping[str, fields.NonNegative] = 2.0
     _ahead: Remembered = field(default_factory=dict, init=False, repr=False)
+
+    extrapolates: ClassVar[bool] = True  # type: ignore[override]
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -50,6 +50,10 @@ class Anchored(Rule):
                 "Anchored(extrapolate=False) has no half-step: expected no at, no moments and no fresh_sample"
             )
 
+    @property
+    def extrapolates(self) -> bool:  # type: ignore[override]
+        return self.extrapolate
+
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
     ) -> StepInfo:

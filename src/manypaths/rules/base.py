@@ -37,6 +37,9 @@ class Rule(ABC):
     joint_only: ClassVar[bool] = False
     """Whether the rule must see all players at once (then ``Alternating`` refuses it)."""
 
+    extrapolates: bool = False
+    """Whether gradients are taken at another point than the one from which the optimisers move."""
+
     @abstractmethod
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from manypaths import fields
 from manypaths.games.base import Game
@@ -39,6 +40,8 @@ class Extragradient(Rule):
     fresh_sample: bool = True
     extrapolation: fields.Positive = 1.0
     keep_extrapolated: bool = False
+
+    extrapolates: ClassVar[bool] = True  # type: ignore[override]
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -49,6 +49,10 @@ class Lookahead(Rule):
     def keeps_extrapolated(self) -> bool:
         return self.inner.keeps_extrapolated()
 
+    @property
+    def extrapolates(self) -> bool:  # type: ignore[override]
+        return self.inner.extrapolates
+
     def step(
         self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
     ) -> StepInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from manypaths import fields
 from manypaths.games.base import Game
@@ -31,6 +31,8 @@ class PastExtragradient(Rule):
     moments: Moments = "shared"
     keep_extrapolated: bool = False
     _past: Remembered = field(default_factory=dict, init=False, repr=False)
+
+    extrapolates: ClassVar[bool] = True  # type: ignore[override]
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from manypaths import fields
 from manypaths.errors import InvalidType
@@ -34,6 +35,8 @@ class VarianceReducedExtragradient(Rule):
     alpha: fields.Fraction | None = None
     moments: Moments = "shared"
     keep_extrapolated: bool = False
+
+    extrapolates: ClassVar[bool] = True  # type: ignore[override]
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -141,6 +141,8 @@ def penalty_norms(subject: Subject) -> Iterator[Finding]:
         return
     n, d = len(sample), sample.real[0].numel()
     for penalty in gan.penalties:
+        if not penalty.per_sample:  # not a function of the critic's slope
+            continue
         value = lambda slope: float(penalty(_Slope(slope, sample.real[0]), sample, sample.real.flip(0)).detach())  # noqa: B023, E731
         try:
             right, pixel, batch = value(1.0), value(d**0.5), value(n**-0.5)
