@@ -16,6 +16,9 @@ Point = Mapping[str, Sequence[Tensor]]
 """Weights only: player -> its trainable parameters, in the order of ``Module.parameters()``."""
 
 
+Vector = Mapping[str, Sequence["Tensor | None"]]
+
+
 class Losses(MutableMapping[str, Tensor]):
     """Player -> its loss, computed when one is first looked at where losses are not a by-product of gradients."""
 
@@ -72,9 +75,6 @@ class Gradients(Mapping[str, "list[Tensor | None]"]):
         return Gradients({name: self[name] for name in players}, {name: self.losses[name] for name in players})
 
 
-Vector = Mapping[str, Sequence["Tensor | None"]]
-
-
 def present(tensors: Iterable[Tensor | None]) -> list[Tensor]:
     """The tensors that exist."""
     return [t for t in tensors if t is not None]
@@ -95,6 +95,11 @@ def copied(state: Any) -> Any:
     if isinstance(state, (list, tuple)):
         return type(state)(copied(value) for value in state)
     return state
+
+
+def remembered(vector: Vector) -> dict[str, list[Tensor | None]]:
+    """A copy that shares no storage: clipping and optimisers may write into a gradient that they are handed."""
+    return {name: [None if t is None else t.detach().clone() for t in tensors] for name, tensors in vector.items()}
 
 
 def owned(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:

@@ -24,8 +24,11 @@ from manypaths.oracles.base import Oracle
 from manypaths.oracles.consensus import Consensus
 from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.importance import Importance
+from manypaths.oracles.mars import Mars
+from manypaths.oracles.page import Page
 from manypaths.oracles.saga import SAGA
 from manypaths.oracles.stochastic import Stochastic
+from manypaths.oracles.storm import Storm
 from manypaths.oracles.svrg import SVRG
 from manypaths.oracles.symplectic import Symplectic
 from manypaths.penalties import PENALTIES
@@ -44,6 +47,9 @@ CHAINS: dict[str, Callable[[PairedSource], Oracle]] = {
     "full-batch": lambda source: FullBatch(source, batch=SIZE),
     "saga": lambda source: SAGA(source, batch=BATCH),
     "importance": lambda source: Importance(Stochastic(source, batch=BATCH), (1.0, 2.0)),
+    "storm": lambda source: Storm(source, batch=BATCH),
+    "page": lambda source: Page(source, batch=BATCH),
+    "mars": lambda source: Mars(source, batch=BATCH),
     "accelerated-svrg": lambda source: AcceleratedSVRG(SVRG(source, batch=BATCH, every=1), tau=0.1),
     "consensus": lambda source: Consensus(Stochastic(source, batch=BATCH)),
     "symplectic": lambda source: Symplectic(Stochastic(source, batch=BATCH)),
@@ -191,7 +197,11 @@ def cells(whole: bool, classes: int | None) -> Iterator[tuple[str, str, list[str
     for i, paid in enumerate(PAID):
         for j, objective in enumerate(OBJECTIVES):
             if classes is None:
-                yield paid, objective, [*ALWAYS, SOMETIMES[(i + j) % 5]] if whole else [ALWAYS[(i + j) % 3]]
+                yield (
+                    paid,
+                    objective,
+                    [*ALWAYS, SOMETIMES[(i + j) % len(SOMETIMES)]] if whole else [ALWAYS[(i + j) % 3]],
+                )
             elif (i + j) % 3 == 0:
                 yield paid, objective, [ALWAYS[(i + 2 * j) % 3]]
 

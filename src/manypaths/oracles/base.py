@@ -96,6 +96,9 @@ class Oracle(ABC):
         """The iterate (of the ``members`` of a population, a mask) was moved by something else than a step: a restart
         between snapshots, a lookahead sync."""
 
+    def discard(self) -> None:
+        """Forget what the calls since the last draw would change: a measurement asks many times from one state."""
+
     def count(self, players: Iterable[str], samples: int | Tensor) -> None:
         """Count: ``samples`` per-sample gradients for each of the players (of each member, (m,))."""
         for name in players:

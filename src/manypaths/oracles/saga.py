@@ -141,6 +141,9 @@ class SAGA(Oracle):
             self._visited = {}
             self._fill(game)
 
+    def discard(self) -> None:
+        self._visited = {}
+
     def state_dict(self) -> dict[str, Any]:
         kept = None if self._table is None else self._table.state_dict()
         return {

@@ -275,6 +275,9 @@ class SVRG(Oracle):
         if self.refreshes_on_jump:
             self.take_snapshot(game, members)
 
+    def discard(self) -> None:
+        self.alpha.discard()
+
     def evaluations_at_both(self, sample: Any) -> int:
         return 2 if self._row(sample) is None else 1
 

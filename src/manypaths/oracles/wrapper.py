@@ -62,6 +62,9 @@ class Wrapper(Oracle):
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
         self.oracle.jumped(game, members)
 
+    def discard(self) -> None:
+        self.oracle.discard()
+
     def state_dict(self) -> dict[str, Any]:
         return {"draws": self.draws, "oracle": self.oracle.state_dict()}
 

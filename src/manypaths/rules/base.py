@@ -13,17 +13,12 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.step import StepInfo
-from manypaths.vectors import Vector
+from manypaths.vectors import remembered
 
 __all__ = ["Remembered", "Rule", "StepInfo", "remembered"]
 
 Remembered = dict[str, list[Tensor | None]]
 """Player -> one tensor per parameter, replaced as a whole and never written into."""
-
-
-def remembered(vector: Vector) -> Remembered:
-    """A copy that shares no storage: clipping and optimisers may write into a gradient that they are handed."""
-    return {name: [None if t is None else t.detach().clone() for t in tensors] for name, tensors in vector.items()}
 
 
 class Rule(ABC):
