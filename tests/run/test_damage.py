@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from manypaths import Recipe, Run, load
-from manypaths.errors import InputError, InvalidValue
+from manypaths.errors import InputError, InvalidType, InvalidValue
 from manypaths.files import damage_of_archive, read_json
 from manypaths.recipes import RECIPES
+from manypaths.report.page import write_report
 from manypaths.run import checkpoint
 
 SHORT = {"steps": 6, "samples_every": 0, "noise_every": 0, "log_every": 1, "checkpoint_every": 2, "threads": 1}
@@ -65,8 +66,11 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(contents, run) -> Non
     (run / "checkpoint.pt").write_bytes(contents)
     with pytest.warns(UserWarning, match=r"checkpoint.pt is not a readable.*checkpoint-previous.pt, is used"):
         resumed = Run(recipe(), run, resume=True)
-    assert resumed.training.steps == 6
-    assert [row["step"] for row in resumed.directory.rows()] == [1, 2, 3, 4, 5, 6]
+    assert resumed.training.steps == 4, "the two are not of one step"
+    assert [row["step"] for row in resumed.directory.rows()] == [1, 2, 3, 4]
+    assert (run / "checkpoint-damaged.pt").read_bytes() == contents, "kept"
+    resumed.save()
+    assert checkpoint.load(checkpoint.previous(run / "checkpoint.pt"))["training"]["steps"] == 4, "not replaced by it"
 
 
 def test_two_damaged_checkpoints_are_refused(run) -> None:
@@ -109,7 +113,43 @@ def test_a_broken_line_in_the_middle_of_the_metrics_is_an_error_and_deletes_noth
 def test_a_last_line_that_a_crash_cut_short_is_forgiven(run) -> None:
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step": 7, "evalua')
-    assert len(Run(recipe(), run, resume=True).directory.rows()) == 6
+    with pytest.warns(UserWarning, match="metrics.jsonl: the last line, 7, was cut short and is taken out"):
+        assert len(Run(recipe(), run, resume=True).directory.rows()) == 6
+
+
+@pytest.mark.parametrize("part", ["samples", "metrics.jsonl", "tensorboard", "status.json"])
+def test_links_out_of_a_run_directory_are_not_followed(part, run, tmp_path) -> None:
+    """A stranger's directory could have pictures deleted, files overwritten, or secrets put into a report."""
+    victim = tmp_path / "victim"
+    if part in ("samples", "tensorboard"):
+        shutil.rmtree(run / part, ignore_errors=True)
+        victim.mkdir()
+        (victim / "holiday-0000009.png").write_bytes(b"mine")
+    else:
+        shutil.move(run / part, victim)
+    (run / part).symlink_to(victim)
+    kept = lambda: {p: p.read_bytes() for p in (victim, *victim.glob("*")) if p.is_file()}  # noqa: E731
+    before = kept()
+    with pytest.raises(InvalidValue, match=f"{part} is a link to .*: expected it in the run directory itself"):
+        Run(recipe(), run, resume=True)
+    with pytest.raises(InvalidValue, match="is a link to"):
+        write_report([run], tmp_path / "page.html")
+    assert kept() == before
+
+
+def test_a_picture_that_is_a_link_is_not_put_into_a_report(run, tmp_path) -> None:
+    (tmp_path / "secret").write_text("mine")
+    (run / "samples" / "last-0000001.png").symlink_to(tmp_path / "secret")
+    with pytest.raises(InvalidValue, match="last-0000001.png is a link to"):
+        write_report([run], tmp_path / "page.html")
+
+
+def test_a_generator_of_another_recipe_is_one_line(run) -> None:
+    plain = json.loads((run / "recipe.json").read_text())
+    plain["game"]["generator"]["latent"] = 7
+    (run / "recipe.json").write_text(json.dumps(plain))
+    with pytest.raises(InvalidType, match=r"is of another generator than .*recipe.json says: size mismatch"):
+        load(run)
 
 
 def test_an_exported_generator_knows_its_checksum(run) -> None:

@@ -131,7 +131,7 @@ def perform(task: Task, *, threads: int = 1) -> Outcome:
             torch.manual_seed(int(cell.key, 16) & ((1 << 62) - 1))
             table = Table(resolve(cell.function)(cell.settings, task.directory))
         seconds = time.perf_counter() - began
-        table.write(task.directory / RESULT, {**about, "seconds": round(seconds, 3)})
+        table.write(task.directory / RESULT, {**about, "cell": cell.key, "seconds": round(seconds, 3)})
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome(task, time.perf_counter() - began, line, traceback.format_exc())

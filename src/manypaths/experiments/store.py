@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from manypaths.errors import InvalidValue
-from manypaths.experiments.cells import RESULT, Cell, Outcome
+from manypaths.experiments.cells import RESULT, Cell, Outcome, resolve
 from manypaths.experiments.tables import Table, read_about
 from manypaths.files import read_json, remove_leftovers, write_atomically
 from manypaths.former_names import former
@@ -67,9 +67,11 @@ class Store:
         try:
             about, table = read_about(path), Table.read(path)
         except InvalidValue as error:
-            raise InvalidValue(f"{error}: delete {path.parent}, and the cell is run again") from error
-        if former(about.get("settings", cell.settings)) != former(cell.settings):
-            raise InvalidValue(f"{path} is the result of another cell: delete {path.parent}, and the cell is run again")
+            raise InvalidValue(f"{error}: delete it, and the cell is run again; the others are kept") from error
+        if not _is_of(about, cell):
+            raise InvalidValue(
+                f"{path} is the result of another cell: delete it, and the cell is run again; the others are kept"
+            )
         return table
 
     def failure(self, cell: Cell) -> str:
@@ -106,3 +108,13 @@ class Store:
 
 
 _FAILED = "failed.json"
+
+
+def _is_of(about: Mapping[str, Any], cell: Cell) -> bool:
+    """Whether what is kept beside a result says that it is this cell's; older files say it without the address."""
+    if "cell" in about:
+        return about["cell"] == cell.key
+    if former(about.get("settings", cell.settings)) != former(cell.settings):
+        return False
+    names = {cell.name, getattr(resolve(cell.function), "address", "").partition(":")[2]}
+    return str(about.get("function", cell.function)).partition(":")[2] in names  # a function may have moved

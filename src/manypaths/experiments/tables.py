@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -89,20 +90,27 @@ class Table:
         """Parquet, whole or absent; ``about`` is kept beside the columns (``read_about``)."""
         import pyarrow.parquet as parquet
 
-        arrow = self._arrow().replace_schema_metadata({_ABOUT: json.dumps(dict(about or {}))})
+        arrow, said = self._arrow(), json.loads(json.dumps(dict(about or {})))
+        said = {**said, _SUM: _checksum(said, Table._from_arrow(arrow))}
+        arrow = arrow.replace_schema_metadata({_ABOUT: json.dumps(said)})
         with atomic_file(path) as file:
             parquet.write_table(arrow, file, write_page_checksum=True)
 
     @classmethod
     def read(cls, path: Path) -> Table:
-        """What was written, whose pages' checksums are compared."""
+        """What was written: the checksum of names, values and what is kept beside them is compared, where there is
+        one, and that of each page."""
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
         try:
-            return cls._from_arrow(parquet.read_table(path, page_checksum_verification=True))
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidValue(f"{path} is damaged ({str(error).splitlines()[0]})") from error
+            arrow = parquet.read_table(path, page_checksum_verification=True)
+            table, about = cls._from_arrow(arrow), _about(arrow.schema)
+        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+            raise InvalidValue(f"{path} is damaged ({(str(error).splitlines() or [''])[0]})") from error
+        if about.pop(_SUM, None) not in (None, _checksum(about, table)):
+            raise InvalidValue(f"{path} is damaged (its checksum is wrong)")
+        return table
 
     def _arrow(self) -> Any:
         import pyarrow as pa
@@ -114,7 +122,7 @@ class Table:
         return cls({name: arrow.column(name).to_numpy() for name in arrow.column_names})
 
 
-_ABOUT = "manypaths"
+_ABOUT, _SUM = "manypaths", "checksum"
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -123,9 +131,26 @@ def read_about(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as parquet
 
     try:
-        return json.loads((parquet.read_schema(path).metadata or {}).get(_ABOUT.encode(), b"{}"))
+        return {name: value for name, value in _about(parquet.read_schema(path)).items() if name != _SUM}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidValue(f"{path} is damaged ({str(error).splitlines()[0]})") from error
+
+
+def _about(schema: Any) -> dict[str, Any]:
+    found = json.loads((schema.metadata or {}).get(_ABOUT.encode(), b"{}"))
+    if not isinstance(found, dict):
+        raise ValueError("what is kept beside its columns is no object")
+    return found
+
+
+def _checksum(about: Mapping[str, Any], table: Table) -> str:
+    """Of what is kept beside the columns, and of their names, kinds and values."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in table.names:
+        column = table[name]
+        digest.update(f"{name!r} {column.dtype} {len(column)} ".encode())
+        digest.update(repr(column.tolist()).encode() if column.dtype.hasobject else column.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _array(name: str, values: Any) -> np.ndarray:

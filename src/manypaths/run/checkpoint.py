@@ -32,21 +32,32 @@ def save(path: Path, state: dict[str, Any]) -> None:
         torch.save({"format": FORMAT, **state}, file)
 
 
+def set_aside(path: Path) -> None:
+    """Move a damaged last checkpoint out of the way: the next ``save`` would put it in the place of the one before."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.stem}-damaged{path.suffix}"))
+
+
 def load(path: Path) -> dict[str, Any]:
-    """Read the last checkpoint, or, where it is damaged or missing, the one before it, and say so.
+    """Read the last checkpoint, or, where it is damaged or missing, the one before it, and say so (``load_last``)."""
+    return load_last(path)[0]
+
+
+def load_last(path: Path) -> tuple[dict[str, Any], bool]:
+    """The last checkpoint, or the one before it; and whether it is the last one.
 
     Nothing in it is executed (``weights_only=True``), and the checksum of every record of the archive is compared.
     """
     before = previous(path)
     try:
-        return _read(path)
+        return _read(path), True
     except (InvalidValue, FileNotFoundError) as error:
         if not before.exists():
             raise
         state = _read(before)
         reason = f"{path} is missing" if isinstance(error, FileNotFoundError) else str(error)
-        warnings.warn(f"{reason}: the checkpoint before it, {before.name}, is used", stacklevel=2)
-        return state
+        warnings.warn(f"{reason}: the checkpoint before it, {before.name}, is used", stacklevel=3)
+        return state, False
 
 
 def _read(path: Path) -> dict[str, Any]:

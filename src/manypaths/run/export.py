@@ -88,7 +88,12 @@ def load(run: str | Path, average: str = LAST, *, trust_code: bool = False) -> n
     with torch.random.fork_rng(devices=[]):  # whatever a new network draws is overwritten
         generator = recipe.game.settings["generator"].build()
     unlisted = {name: b for name, b in complete_state(generator).items() if name.startswith(UNLISTED)}
-    load_complete_state(generator, {**unlisted, **_read(found[average], run)})  # files of before have none of these
+    state = {**unlisted, **_read(found[average], run)}  # files of before have none of these
+    try:
+        load_complete_state(generator, state)
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InvalidType(f"{found[average]} is of another generator than {directory.recipe} says: {reason}") from error
     return generator.eval()
 
 

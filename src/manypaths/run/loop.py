@@ -54,7 +54,7 @@ class Run:
         self.training = recipe.build()
         if self._exports():
             expect_exportable(self.training.game.players["generator"])
-        self.seconds = 0.0
+        self.seconds, self._saved_at = 0.0, 0
         self._scores: Scorer | None = None
         if recipe.evaluate_every and self.processes.writes:
             self._scorer()  # a missing net or data set is said before training starts
@@ -139,10 +139,10 @@ class Run:
                 if at % recipe.checkpoint_every == 0:
                     self.save()
                 if self.processes.any(interrupt.requested) and not self.finished():
-                    self.save()
+                    self._save_new()
                     status = Status("interrupted", at, f"go on with: {self.resume_command()}")
         if status is None:
-            self.save()
+            self._save_new()
             status = Status("finished", training.steps)
         if status.state != "diverged":
             self.export()
@@ -204,6 +204,12 @@ class Run:
         """Checkpoint now."""
         if self.processes.writes:
             checkpoint.save(self.directory.checkpoint, self.state_dict())
+        self._saved_at = self.training.steps
+
+    def _save_new(self) -> None:
+        """Checkpoint, unless that of this step is there: the one before it is to be of another step."""
+        if self._saved_at != self.training.steps:
+            self.save()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -229,8 +235,7 @@ class Run:
             tracker.show(row)
 
     def _diverged(self, non_finite: str) -> Status:
-        kept = checkpoint.load(self.directory.checkpoint)["training"]["steps"]
-        step = self.training.steps
+        kept, step = self._saved_at, self.training.steps
         return Status(
             "diverged", step, f"at step {step}, {non_finite}; the last good checkpoint, of step {kept}, is kept"
         )
@@ -261,14 +266,15 @@ class Run:
             raise InvalidType(f"the networks of {path} are other ones than this recipe's: {reason}") from error
 
     def _load(self, *, read_only: bool) -> None:
+        is_last = True
         if checkpoint.exists(self.directory.checkpoint):
-            state = checkpoint.load(self.directory.checkpoint)
+            state, is_last = checkpoint.load_last(self.directory.checkpoint)
             with user_code.named_by(self.directory.checkpoint, trust_code=False, known=self.recipe.code_names()):
                 saved = Recipe.from_plain(state["recipe"])
             if differences := self.recipe.differences(saved):
                 raise InvalidType(f"{self.directory.checkpoint} is of another recipe: {differences[0]}")
             self.training.load_state_dict(state["training"])
-            self.seconds = state["seconds"]
+            self.seconds, self._saved_at = state["seconds"], self.training.steps
             torch.set_rng_state(state["torch"])
         elif rows := self.directory.rows():
             raise InvalidValue(
@@ -278,4 +284,7 @@ class Run:
         if read_only:
             return
         self.directory.rewind(self.training.steps)
+        self.processes.wait()  # nobody moves what another process still reads
+        if not is_last and self.processes.writes:
+            checkpoint.set_aside(self.directory.checkpoint)
         self.directory.write_recipe(self.recipe.to_plain())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,8 @@ class Status:
 class RunDirectory:
     """``recipe.json``, ``metrics.jsonl`` (append-only, the truth), ``samples/``, ``checkpoint.pt``, ``status.json``.
 
-    With ``writes=False`` nothing is written: for the processes of a run that only compute.
+    Links are refused where something would be written, deleted or shown through them: a directory of somebody else's
+    may point anywhere. With ``writes=False`` nothing is written: for the processes of a run that only compute.
     """
 
     def __init__(self, path: Path, *, writes: bool = True):
@@ -67,6 +70,7 @@ class RunDirectory:
 
     def rows(self) -> list[dict[str, Any]]:
         """All complete rows; a last line that a crash cut short is left out, and any other broken line is an error."""
+        self.refuse_links()
         lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
         rows = []
         for number, line in enumerate(lines, 1):
@@ -85,13 +89,25 @@ class RunDirectory:
             rows.append(row)
         return rows
 
+    def refuse_links(self) -> None:
+        """Refuse a directory of which parts lie elsewhere."""
+        pictures = self.samples.glob("*.png") if self.samples.is_dir() else ()
+        for part in (self.samples, self.metrics, self.events, self.recipe, self.status, self.command, *pictures):
+            if part.is_symlink():
+                raise InvalidValue(
+                    f"{part} is a link to {os.readlink(part)!r}: expected it in the run directory itself"
+                )
+
     def rewind(self, step: int) -> None:
         """Drop what was written after ``step``, the step of the checkpoint that a resumed run goes on from."""
         if not self.writes:
             return
+        rows = self.rows()
         for folder in (self.path, self.samples):
             remove_leftovers(folder)
-        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+        if self.metrics.exists() and (last := len(self.metrics.read_bytes().splitlines())) > len(rows):
+            warnings.warn(f"{self.metrics}: the last line, {last}, was cut short and is taken out", stacklevel=5)
+        kept = [json.dumps(row) + "\n" for row in rows if row["step"] <= step]
         write_atomically(self.metrics, "".join(kept))
         for image in self.samples.glob("*.png"):
             taken = re.fullmatch(r".+-(\d+)", image.stem)
