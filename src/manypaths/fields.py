@@ -257,7 +257,8 @@ def _parse_union(text: str, annotation: Any, name: str) -> Any:
             return parse(text, option, name)
         except (InvalidValue, InvalidType) as error:
             failures.append(error)
-    bound = next((f for f in failures if "expected a number" in str(f)), None)
+    numeric = ("expected a number", "expected a finite number")
+    bound = next((f for f in failures if any(text in str(f) for text in numeric)), None)
     raise bound or InvalidValue(f"{name} is {text!r}: expected {describe(annotation)}")
 
 
