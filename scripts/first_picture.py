@@ -1,7 +1,8 @@
 """Many paths on one noisy game: ``python scripts/first_picture.py OUT.png``.
 
 min_x max_y 1/n sum_i (a_i x y + b_i x + c_i y) with n = 20 component functions whose a_i scatter more than their mean:
-stochastic extragradient diverges, for any step size. Left: one seed on the mean field, that of SVRE's median end. Right:
+stochastic extragradient diverges, for any step size. Left: one seed on the mean field, that of SVRE's median end.
+Right:
 the median distance to the solution over 100 seeds, played as one population, against gradient evaluations, full passes
 included.
 """
