@@ -82,8 +82,8 @@ class Importance(Wrapper):
             raise InvalidValue(f"there are {len(p)} constants for {size} {what}: expected as many")
         if not (p.isfinite() & (p > 0)).all():
             raise InvalidValue(f"the smallest constant is {float(p.min())}: expected finite numbers > 0")
-        if getattr(self.source, "order", "independent") != "independent":
-            raise InvalidValue("source.order is 'shuffled', which importance sampling replaces: expected 'independent'")
+        if (order := getattr(self.source, "order", "independent")) != "independent":
+            raise InvalidValue(f"source.order is {order!r}, which importance sampling replaces: expected 'independent'")
         self._p = p / p.sum()
         self._resolved = "samples" if self.batch == 1 else "batches"
         self._partition = Partition(self.source, self.batch)

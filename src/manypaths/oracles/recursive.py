@@ -188,7 +188,9 @@ class Recursive(Oracle):
 
         def kept(which: str) -> dict[Key, Previous]:
             return {
-                (player, role): Previous(*points[place], copied(vector), None if alive is None else alive.cpu())
+                (player, role): Previous(
+                    points[place][0], points[place][1], copied(vector), None if alive is None else alive.cpu()
+                )
                 for player, role, place, vector, alive in state[which]
             }
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from manypaths.errors import InvalidType, InvalidValue
+from manypaths.fields import check_arguments
 from manypaths.randomness import generator_for
+from manypaths.sources.order import Order, OrderName
 from manypaths.sources.sample import Sample
 
 
@@ -121,10 +123,7 @@ class FiniteSource(Source):
         return self.take(self.indices(n))
 
     def indices(self, n: int) -> Tensor:
-        return self._draw(self.size, n)
-
-    def _draw(self, high: int, n: int) -> Tensor:
-        return torch.randint(high, (n,), generator=self.generator)
+        return torch.randint(self.size, (n,), generator=self.generator)
 
     def all(self, chunk: int) -> Iterator[Sample]:
         for start in range(0, self.size, chunk):
@@ -156,13 +155,27 @@ class Index(Sample):
 
 
 class IndexSource(FiniteSource):
-    """Indices 0 .. size-1 of an analytic game's component functions."""
+    """Indices 0 .. size-1 of an analytic game's component functions, in the given ``order`` (``Order``)."""
 
-    def __init__(self, size: int, *, seed: int = 0):
-        self.size, self.seed = size, seed
+    def __init__(self, size: int, *, order: OrderName = "independent", seed: int = 0):
+        check_arguments(IndexSource, locals())
+        self.size, self.seed, self.order = size, seed, order
+        self._ordered = Order(order, size)
+
+    def indices(self, n: int) -> Tensor:
+        return self._ordered.next(n, self.generator)
 
     def take(self, index: Tensor) -> Index:
         return Index(index)
+
+    def state_dict(self) -> dict[str, Any]:
+        ahead = {} if self.order == "independent" else {"order": self._ordered.ahead}
+        return {**super().state_dict(), **ahead}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        ahead = state.get("order")
+        self._ordered.ahead = None if ahead is None else ahead.cpu().clone()
 
 
 class FunctionSource(Source):

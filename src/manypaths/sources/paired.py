@@ -21,6 +21,7 @@ from manypaths.sources.gan_sample import GanSample
 from manypaths.sources.items import Key
 from manypaths.sources.labels import integer_labels
 from manypaths.sources.numbers import data_tensor
+from manypaths.sources.order import Order, OrderName
 from manypaths.sources.pixels import Pixels, to_float
 from manypaths.sources.stacking import stack_dataset
 
@@ -43,7 +44,8 @@ class PairedSource(FiniteSource):
             biases the estimate and is here to be compared with (mini-batches of a partition traverse nothing: an
             oracle whose component functions they are refuses it). The partition into mini-batches is another one after
             every refresh, so that no datum keeps its company for good.
-        order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch.
+        order: ``"independent"`` draws with replacement, ``"shuffled"`` visits every datum once per epoch,
+            ``"flip-flop"`` goes through each epoch there and back (``Order``).
         pixels: the range of the floats, [-1, 1] (``"symmetric"``) or [0, 1] (``"unit"``, as in the SVRE authors' MNIST
             code, under a tanh generator).
         flip: mirror each image left to right with probability 1/2, by a coin that is a function of the sample's seed:
@@ -58,7 +60,7 @@ class PairedSource(FiniteSource):
         latent: fields.PositiveInt,
         latents: Literal["paired", "fresh", "auto"] = "paired",
         redraw: Literal["refresh", "never", "traversal"] = "refresh",
-        order: Literal["independent", "shuffled"] = "independent",
+        order: OrderName = "independent",
         pixels: Pixels = "symmetric",
         flip: bool = False,
         seed: int = 0,
@@ -87,7 +89,7 @@ class PairedSource(FiniteSource):
         self.count = len(real)
         self.size = self.count if self.latents == "paired" else None  # type: ignore[assignment]
         self._redraws, self._partitions, self._drawn = 0, 0, 0
-        self._order: Tensor | None = None
+        self._ordered = Order(order, self.count)
         self._filled = -1
         self._fill()
 
@@ -142,7 +144,7 @@ class PairedSource(FiniteSource):
             self._next_set()
             self._drawn = 0
         self._drawn += n
-        return self._next(n)
+        return self._ordered.next(n, self.generator)
 
     def take(self, index: Tensor) -> GanSample:
         if self.size is None:
@@ -185,13 +187,13 @@ class PairedSource(FiniteSource):
 
     def state_dict(self) -> dict[str, Any]:
         counts = {"redraws": self._redraws, "partitions": self._partitions, "drawn": self._drawn}
-        state = {**counts, "order": self._order}
+        state = {**counts, "order": self._ordered.ahead}
         return {**super().state_dict(), **state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._redraws, self._drawn, order = state["redraws"], state["drawn"], state["order"]
-        self._order = None if order is None else order.cpu().clone()
+        self._ordered.ahead = None if order is None else order.cpu().clone()
         self._partitions = state.get("partitions", self._redraws)  # checkpoints of before have one count for both
         self._fill()
 
@@ -202,15 +204,6 @@ class PairedSource(FiniteSource):
         return self
 
     # ---- how ------------------------------------------------------------------------------------------------------
-
-    def _next(self, n: int) -> Tensor:
-        if self.order == "independent":
-            return self._draw(self.count, n)
-        while self._order is None or len(self._order) < n:
-            rest = torch.empty(0, dtype=torch.int64) if self._order is None else self._order
-            self._order = torch.cat([rest, torch.randperm(self.count, generator=self.generator)])
-        index, self._order = self._order[:n], self._order[n:].clone()
-        return index
 
     def _fresh(self, index: Tensor) -> GanSample:
         latent = torch.randn(len(index), self.latent, generator=self.generator)
