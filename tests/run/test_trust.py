@@ -156,7 +156,7 @@ def test_what_the_user_types_or_trusts_is_imported(stranger, monkeypatch, capsys
 
 
 def test_files_in_the_current_folder_hide_no_module(stranger) -> None:
-    for name in ("random", "json", "queue", "jinja2", "torch", "typer", "numpy", "rich", "copy"):
+    for name in ("ast", "random", "json", "queue", "jinja2", "torch", "typer", "numpy", "rich", "copy"):
         (stranger / f"{name}.py").write_text("from pathlib import Path\nPath('PWNED').touch()\nraise SystemExit(7)\n")
     (stranger / "run").mkdir()
     (stranger / "run" / "recipe.json").write_text(json.dumps(changed({})))
