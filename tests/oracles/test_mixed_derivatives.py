@@ -52,9 +52,7 @@ KINDS = ("consensus", "symplectic", "competitive")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_detached_fakes_are_refused_by_rules_that_differentiate_the_field(kind) -> None:
-    with pytest.raises(
-        InvalidValue, match="by the weights of generator, and autograd sees nothing"
-    ):
+    with pytest.raises(InvalidValue, match="by the weights of generator, and autograd sees nothing"):
         train(own(lambda fake: fake.detach()), kind)
     train(own(lambda fake: fake), kind).step()
 

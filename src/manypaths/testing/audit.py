@@ -20,6 +20,7 @@ from manypaths.rules.simultaneous import Simultaneous
 from manypaths.sources.base import Source
 from manypaths.testing import audit_checks
 from manypaths.testing.audit_checks import Finding, Subject
+from manypaths.testing.untouched import untouched
 from manypaths.training import Training
 from manypaths.vectors import squared_norm
 
@@ -45,21 +46,21 @@ def audit(game: Game, source: Source, *, batch: int = 32, measure: bool = True) 
 
     Purity, coupling of samples, shapes of scores, objectives that are not what they say, penalties whose norm is per
     pixel or per batch, parameters that nobody or everybody trains. With ``measure``, also SVRG's variance ratio and
-    the largest stable step of each rule on a few batches. Weights, buffers and the source come back.
+    the largest stable step of each rule on a few batches. Whatever it moves comes back, also between
+    its own measurements.
     """
-    here, buffers = game.point(), [b.clone() for b in game.buffers()]
     findings: list[Finding] = []
     facts: list[str] = []
-    with source.rewound():
+    with untouched(game, source):
         subject = Subject(game, source.sample(batch))
         for check in audit_checks.CHECKS:
             findings += check(subject)
-        if measure and not any(finding.fatal for finding in findings):
+    if measure and not any(finding.fatal for finding in findings):
+        with untouched(game, source):
             facts += _noise(game, source, batch)
-            facts += [_stable_step(game, source, batch, name, make) for name, make in _rules(game).items()]
-    game.move_to(here)
-    for buffer, saved in zip(game.buffers(), buffers, strict=True):
-        buffer.copy_(saved)
+        for name, make in _rules(game).items():
+            with untouched(game, source):
+                facts.append(_stable_step(game, source, batch, name, make))
     return Audit(tuple(findings), tuple(facts))
 
 
@@ -94,14 +95,14 @@ def _noise(game: Game, source: Source, batch: int) -> list[str]:
 
 def _stable_step(game: Game, source: Source, batch: int, name: str, make: Callable[[], Rule]) -> str:
     """The largest SGD step of the grid under which ten steps do not multiply the field's norm by ten."""
-    start, largest = game.point(), None
+    largest = None
     for lr in STEPS:
-        training = Training(game, Stochastic(source, batch=batch), make(), _sgd(game, lr))
-        first = _field_norm(training)
-        for _ in range(10):
-            training.step()
-        last = _field_norm(training)
-        game.move_to(start)
+        with untouched(game, source):
+            training = Training(game, Stochastic(source, batch=batch), make(), _sgd(game, lr))
+            first = _field_norm(training)
+            for _ in range(10):
+                training.step()
+            last = _field_norm(training)
         if not last < 10.0 * first:
             break
         largest = lr
