@@ -30,7 +30,7 @@ from manypaths.models import MlpCritic, MlpGenerator
 from manypaths.oracles import Consensus
 from manypaths.oracles.jacobian import mean_products
 from manypaths.sources import GanSample
-from manypaths.testing.audit_checks import Subject
+from manypaths.testing.audit.subject import Subject
 
 STEPS = 20
 

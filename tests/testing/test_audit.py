@@ -144,7 +144,7 @@ PLANTED = {
     "zero gradient": lambda: (gan(critic_=Multiplied()), source()),
     "no gradient": lambda: (gan(generator_=Detached()), source()),
     "data range": lambda: (gan(), PairedSource(IMAGES.float(), latent=4)),
-    "sigmoid at the end of the critic": lambda: (gan(critic_=nn.Sequential(critic(), nn.Sigmoid())), source()),
+    "probabilities as logits": lambda: (gan(critic_=nn.Sequential(critic(), nn.Sigmoid())), source()),
 }
 
 

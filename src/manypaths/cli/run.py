@@ -75,7 +75,7 @@ def run(
         from manypaths.testing.audit import audit as examine
 
         training = chosen.build()
-        typer.echo(str(examine(training.game, training.oracle.source)))
+        typer.echo(str(examine(training.game, training.oracle.source, oracle=training.oracle)))
         return
     path = out or home or Path("runs") / chosen.name
     keep_freed_memory()

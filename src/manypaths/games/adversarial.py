@@ -158,7 +158,7 @@ class Adversarial(Game):
         ``declared``: the range of the data was chosen by name. Weights, buffers and random numbers come back.
         """
         self._label(sample)  # missing labels are said as such, before either network meets them
-        few = sample[:FEW]
+        few = sample[:FEW]._map(torch.clone)  # a network may write into what it is given
         with self.unmoved(few), uncompiled(self.generator), uncompiled(self.critic):
             self._fits(few)
             given = (few.latent, *self._label(few))

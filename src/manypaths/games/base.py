@@ -15,9 +15,10 @@ from torch.nn.utils import parametrize
 from manypaths.errors import unknown_name
 from manypaths.games.computation import Computation
 from manypaths.games.findings import Finding
-from manypaths.games.noise import seed_of, seeded
+from manypaths.games.noise import seed_of, seeded, tensors_in
 from manypaths.games.returned import expect_losses
 from manypaths.games.structure import Structure, buffer_places, complete_state, load_complete_state
+from manypaths.sources.sample import mapped
 from manypaths.vectors import Gradients, Point, clone, copy_, owned, swap_back, swap_parameters
 
 
@@ -126,12 +127,23 @@ class Game(ABC):
     def evaluation(self, sample: Any, names: tuple[str, ...], moves_buffers: bool) -> Gradients:
         """One evaluation inside ``repeating``; two games may be evaluated inside one, side by side."""
         saved = [] if moves_buffers else [b.clone() for b in self.buffers()]
+        given = self.spared(self.execution.arranged(sample))
+        before = _versions(given) if self._overwrites is None else []
         with self.execution.context(self):
-            losses = expect_losses(self.losses(self.execution.arranged(sample), names), names)
+            losses = expect_losses(self.losses(given, names), names)
+        if self._overwrites is None:
+            self._overwrites = _versions(given) != before
         by_player = self.differentiated(losses, names)
         if saved:
             copy_(self.buffers(), saved)
         return Gradients(by_player, {name: losses[name].detach() for name in names})
+
+    _overwrites: bool | None = None
+    """Whether losses write into their sample, as an in-place activation on a network's input does; seen once."""
+
+    def spared(self, sample: Any) -> Any:
+        """The sample, or a copy for losses that write into it: a second evaluation must see what the first saw."""
+        return sample if self._overwrites is False else mapped(sample, torch.clone)
 
     def differentiated(self, losses: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, list[Tensor | None]]:
         """Each player's gradient of its own loss; the players share a graph."""
@@ -264,3 +276,7 @@ def differentiate(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> 
         return [None] * len(parameters)
     with torch.autocast(loss.device.type, enabled=False):
         return owned(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
+
+
+def _versions(sample: Any) -> list[int]:
+    return [tensor._version for tensor in tensors_in(sample) if not tensor.is_inference()]

@@ -40,7 +40,7 @@ def jacobian_products(
     parameters = [p for name in names for p in game.parameters(name)]
     saved = [] if moves_buffers else [b.clone() for b in game.buffers()]
     with game.differentiated_twice(), game.evaluating(sample):
-        losses = expect_losses(game.losses(sample, names), names)
+        losses = expect_losses(game.losses(game.spared(sample), names), names)
         field = [g for name in names for g in _field(losses[name], game.parameters(name))]
         v = [None if g is None else g.detach() for g in field]
         if vector is not None:

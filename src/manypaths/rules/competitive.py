@@ -84,7 +84,7 @@ class CompetitiveGradientDescent(Rule):
         names = self._all(game, players)
         sample = _sample(oracle)
         with game.differentiated_twice(), game.evaluating(sample):
-            losses = expect_losses(game.losses(sample, names), names)
+            losses = expect_losses(game.losses(game.spared(sample), names), names)
             small, large = sorted(names, key=lambda n: sum(p.numel() for p in game.parameters(n)))
             a = _Side(losses[small], game.parameters(small), game.parameters(large))
             b = _Side(losses[large], game.parameters(large), game.parameters(small))

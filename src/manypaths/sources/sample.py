@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,3 +42,16 @@ class Sample:
 
     def to(self: S, device: torch.device | str) -> S:
         return self._map(lambda t: t.to(device))
+
+
+def mapped(sample: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """A sample, or any nesting of tuples, lists and mappings, with its tensors replaced."""
+    if isinstance(sample, Tensor):
+        return function(sample) if sample.ndim else sample
+    if isinstance(sample, Sample):
+        return sample._map(function)
+    if isinstance(sample, Mapping):
+        return {key: mapped(part, function) for key, part in sample.items()}
+    if type(sample) in (tuple, list):
+        return type(sample)(mapped(part, function) for part in sample)
+    return sample
