@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -30,6 +30,7 @@ class Optimizers(Mapping[str, Optimizer]):
         optimizers: one per player, over that player's parameters; a list of several, each over some of them, becomes a
             ``Composite``.
         clip: largest 2-norm of a player's gradient, applied to every gradient that is handed over.
+        clip_value: largest absolute value of an entry of a gradient, in the place of ``clip``.
         schedules: learning-rate schedulers by player, advanced once per step of the *rule*.
         rates: by player, the learning rate of each member of a population, (m,), relative to the optimiser's own
             (1 is the optimiser's): each member goes that share of the optimiser's step.
@@ -40,12 +41,16 @@ class Optimizers(Mapping[str, Optimizer]):
         optimizers: Mapping[str, Optimizer | Sequence[Optimizer]],
         *,
         clip: float | None = None,
+        clip_value: float | None = None,
         schedules: Mapping[str, LRScheduler] | None = None,
         rates: Mapping[str, Tensor] | None = None,
     ):
         usables = {name: usable(optimizer, name) for name, optimizer in optimizers.items()}
-        if clip is not None and not 0 < clip < math.inf:
-            raise InvalidValue(f"clip is {clip}: expected a finite number > 0, or none")
+        for what, limit in (("clip", clip), ("clip_value", clip_value)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise InvalidValue(f"{what} is {limit}: expected a finite number > 0, or none")
+        if clip is not None and clip_value is not None:
+            raise InvalidValue(f"clip is {clip} and clip_value {clip_value}: expected one of them")
         for name, schedule in (schedules or {}).items():
             if name not in optimizers:
                 raise unknown_name("player of a schedule:", name, optimizers)
@@ -53,6 +58,7 @@ class Optimizers(Mapping[str, Optimizer]):
                 kind = type(schedule).__name__
                 raise InvalidType(f"the schedule of {name!r} is a {kind}: expected a scheduler that counts steps")
         self._optimizers, self.clip, self.schedules = usables, clip, dict(schedules or {})
+        self.clip_value = clip_value
         for name in rates or {}:
             if name not in optimizers:
                 raise unknown_name("player of a rate:", name, optimizers)
@@ -121,6 +127,8 @@ class Optimizers(Mapping[str, Optimizer]):
             if self.clip is not None:
                 clip = clip_grad_norm_ if seeds_of(game) is None else clip_members_
                 clip(parameters, self.clip)
+            if self.clip_value is not None:
+                clip_grad_value_(parameters, self.clip_value)
             before = [p.detach().clone() for p in parameters] if name in self.rates else None
             self[name].step()
             for parameter in parameters:

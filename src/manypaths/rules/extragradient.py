@@ -11,8 +11,8 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Moments, Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Rule, StepInfo
+from manypaths.rules.moves import stretch
 from manypaths.rules.update_gradient import Form, update_gradients
-from manypaths.vectors import Point, lerp_
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,10 @@ class Extragradient(Rule):
             with optimizers.extrapolating(names, self.moments):
                 optimizers.apply(game, gradients)
             if self.extrapolation != 1.0:
-                self._stretch(game, start)
+                stretch(game, start, self.extrapolation)
             extrapolated = game.point(names) if self.keep_extrapolated else None
             if self.fresh_sample:
                 sample = oracle.draw()
             gradients = update_gradients(game, oracle, sample, start, self.at)
         optimizers.apply(game, gradients)
         return StepInfo(losses, extrapolated=extrapolated)
-
-    def _stretch(self, game: Game, start: Point) -> None:
-        """w_{t+1/2} = w_t + c (w' - w_t), with w' where the base's own step led."""
-        for name, weights in start.items():
-            lerp_(game.parameters(name), weights, 1.0 - self.extrapolation)
-        game.project(start)

@@ -1,0 +1,78 @@
+"""Fast optimistic gradient descent ascent (Bot, Csetnek and Nguyen)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from torch import Tensor
+
+from manypaths import fields
+from manypaths.games.base import Game
+from manypaths.optim.base import Optimizers
+from manypaths.oracles.base import Oracle
+from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
+from manypaths.rules.moves import shift
+from manypaths.vectors import Gradients, add_, copied, scale_
+
+
+@dataclass(eq=False)
+class FastOptimistic(Rule):
+    """y_k = x_k + k / (k + a) (x_k - x_{k-1}) - eta a / (k + a) F(y_{k-1}),  x_{k+1} = y_k - eta (2k + a) / (k + a)
+    (F(y_k) - F(y_{k-1})): one gradient per step, at y_k.
+
+    Fast OGDA (Bot, Csetnek and Nguyen), eta the base's rate: the norm of the field falls as 1/k on monotone fields. At
+    first x_{-1} = x_0, and there is no gradient before, so x_1 is a plain step. The losses of a step are those at y_k.
+    A jump begins anew with k = 0.
+
+    Attributes:
+        a: more than 2.
+    """
+
+    a: Annotated[float, fields.Bound(above=2, below=float("inf"))] = 2.1
+    _last: Remembered = field(default_factory=dict, init=False, repr=False)
+    """x_{k-1}."""
+    _gradient: Remembered = field(default_factory=dict, init=False, repr=False)
+    """F(y_{k-1})."""
+    _moves: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    def step(
+        self, game: Game, oracle: Oracle, optimizers: Optimizers, players: Iterable[str] | None = None
+    ) -> StepInfo:
+        names = game.names(players)
+        start, steps = game.point(names), {name: self._moves.get(name, 0) for name in names}
+        known = tuple(name for name in names if name in self._gradient)
+        past = remembered({name: self._gradient[name] for name in known})
+        for name in known:
+            scale_(past[name], self.a / (steps[name] + self.a))
+        optimizers.apply(game, Gradients(past, {}))
+        for name in known:
+            momentum: Remembered = {name: [t.clone() for t in start[name]]}
+            add_(momentum[name], self._last[name], -1.0)
+            shift(game, momentum, steps[name] / (steps[name] + self.a))
+        gradients = oracle(game, oracle.draw(), names, moves_buffers=True)
+        now = remembered(gradients)
+        for name in names:
+            k = steps[name]
+            if name in self._gradient:
+                add_(gradients[name], self._gradient[name], -1.0)
+            scale_(gradients[name], (2 * k + self.a) / (k + self.a))
+            self._moves[name] = k + 1
+        optimizers.apply(game, gradients)
+        self._gradient.update(now)
+        self._last.update({name: [*start[name]] for name in names})
+        return StepInfo(gradients.losses)
+
+    def jumped(self, game: Game, members: Tensor | None = None) -> None:
+        self._last, self._gradient, self._moves = {}, {}, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": dict(self._last), "gradient": dict(self._gradient), "moves": dict(self._moves)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._last, self._gradient = copied(state["last"]), copied(state["gradient"])
+        self._moves = dict(state["moves"])
