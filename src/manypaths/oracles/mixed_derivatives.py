@@ -50,9 +50,7 @@ def _seen_by_autograd(game: Game, sample: object, name: str) -> float:
     """||J d|| of F_name along d by autograd, over the same by differences; 1 where there is next to none."""
     draw = generator_for(0, "mixed derivatives", name)
     point = game.point([other for other in game.players if other != name])
-    direction: dict[str, list[Tensor | None]] = {
-        other: [_random(w, draw) for w in weights] for other, weights in point.items()
-    }
+    direction = {other: [_random(w, draw) for w in weights] for other, weights in point.items()}
     ends = []
     for sign in (1.0, -1.0):
         moved = {o: [w + sign * _STEP * d for w, d in zip(point[o], direction[o], strict=True)] for o in point}
@@ -63,8 +61,9 @@ def _seen_by_autograd(game: Game, sample: object, name: str) -> float:
     size, scale = _norm(slope), _norm(ends[0])
     if not size > 1e-3 * scale:
         return 1.0
-    others: dict[str, list[Tensor | None]] = {other: [*tensors] for other, tensors in direction.items()}
-    vector = Gradients({**others, name: [None] * len(slope)}, {})
+    along: dict[str, list[Tensor | None]] = {other: [*tensors] for other, tensors in direction.items()}
+    along[name] = [None] * len(slope)
+    vector = Gradients(along, {})
     return _norm(jacobian_products(game, sample, vector, forward=True).forward[name]) / size
 
 

@@ -63,7 +63,8 @@ def latents(subject: Subject) -> Iterator[Finding]:
             source.settle(finite=oracle.needs_finite_sum)
         if oracle.needs_finite_sum if oracle is not None else source.size is not None:
             return
-        seen = torch.cat([source.sample(len(subject.sample)).latent for _ in range(DRAWS)])
+        drawn = [source.sample(len(subject.sample)).tensors()["latent"] for _ in range(DRAWS)]
+    seen = torch.cat(drawn)
     different = len(seen.unique(dim=0))
     if different < len(seen):
         yield Finding(

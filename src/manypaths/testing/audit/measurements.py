@@ -25,7 +25,7 @@ from manypaths.training import Training
 from manypaths.vectors import squared_norm
 
 STEPS = tuple(10.0**k for k in (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0))
-NOISE_BATCH, NOISE_BATCHES, STEP_BATCH = 8, 32, 8
+NOISE_BATCH, NOISE_BATCHES, STEP_BATCH = 8, 16, 4
 """Small ones, for the answers are orders of magnitude."""
 
 
