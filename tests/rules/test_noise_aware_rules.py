@@ -9,6 +9,7 @@ from torch import Tensor
 from manypaths.errors import InvalidType, InvalidValue
 from manypaths.games.analytic.bilinear import Bilinear
 from manypaths.games.analytic.quadratic import Quadratic
+from manypaths.optim.averaging.uniform import UniformAverage
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.full_batch import FullBatch
 from manypaths.oracles.stochastic import Stochastic
@@ -22,7 +23,6 @@ from manypaths.rules.bias_corrected import BiasCorrectedExtragradient
 from manypaths.rules.dual_halpern import DualHalpern
 from manypaths.rules.extragradient import Extragradient
 from manypaths.rules.fast_optimistic import FastOptimistic
-from manypaths.rules.lookahead import Lookahead
 from manypaths.rules.normalised_extragradient import NormalisedExtragradient
 from manypaths.rules.omega import Omega
 from manypaths.rules.optimistic import Optimistic
@@ -44,9 +44,10 @@ def game_of() -> Quadratic:
     return Quadratic(matrices, torch.randn(N, 6, generator=generator, dtype=torch.float64))
 
 
-def training_of(game, rule, oracle=None, lr: float = LR, **options) -> Training:
+def training_of(game, rule, oracle=None, lr: float = LR, averages=None, seed: int = 0, **options) -> Training:
     optimizers = Optimizers({n: torch.optim.SGD(game.parameters(n), lr=lr) for n in game.players}, **options)
-    return Training(game, oracle or Stochastic(IndexSource(N), batch=1), rule, optimizers)
+    oracle = oracle or Stochastic(IndexSource(N), batch=1)
+    return Training(game, oracle, rule, optimizers, averages=averages, seed=seed)
 
 
 class ByHand:
@@ -271,17 +272,25 @@ def test_the_field_falls_faster_with_memory_on_a_bilinear_game() -> None:
     assert left["fast"] < left["eg"]
 
 
-def test_a_jump_begins_anew_what_is_about_consecutive_points() -> None:
-    """The step after a sync is the first step from there, but for the counters that decay."""
-    for make in (AcceleratedOptimistic, FastOptimistic, lambda: DualHalpern(8)):
-        game = Quadratic(M)
-        training = training_of(game, Lookahead(make(), k=3, alpha=1.0), FullBatch(IndexSource(1), batch=1))
-        for _ in range(3):
+@pytest.mark.parametrize("name", [name for name in RULES if name != "(L0, L1)"])
+def test_a_member_of_a_population_restarts_by_itself(name) -> None:
+    """And moves as it does alone: what is remembered goes along with its own jump only."""
+    averages = lambda: UniformAverage(restart=0.3, restart_at="step")  # noqa: E731
+    sources = PopulationSource.of(lambda seed: IndexSource(N, seed=seed), 3)
+    population = Population.of(lambda seed: game_of(), 3)
+    together = training_of(population, RULES[name][0](), Stochastic(sources, batch=1), averages=averages())
+    alone = [
+        training_of(
+            game_of(), RULES[name][0](), Stochastic(IndexSource(N, seed=i), batch=1), averages=averages(), seed=i
+        )
+        for i in range(3)
+    ]
+    for training in (together, *alone):
+        for _ in range(10):
             training.step()
-        w = game.joint()
-        training.step()
-        first = forms.affine_map(make, M, lr=LR, steps=1) @ w
-        assert (game.joint() - first).abs().max() < 1e-13
+    for i, training in enumerate(alone):
+        with together.game.member(i) as member:
+            assert (member.joint() - training.game.joint()).abs().max() < 1e-12
 
 
 def test_gradients_clipped_by_value_by_hand() -> None:

@@ -8,6 +8,7 @@ from manypaths.metrics.field_norm import field_norm as field_norm, hamiltonian a
 from manypaths.metrics.frechet import Frechet as Frechet
 from manypaths.metrics.gaussians import Gaussian as Gaussian
 from manypaths.metrics.gradient_noise import gradient_noise as gradient_noise
+from manypaths.metrics.gradient_noise import noise_scale as noise_scale
 from manypaths.metrics.inception_score import InceptionScore as InceptionScore
 from manypaths.metrics.jacobian_spectrum import jacobian_spectrum as jacobian_spectrum
 from manypaths.metrics.kid import Kid as Kid

@@ -96,6 +96,16 @@ class Oracle(ABC):
         """The iterate (of the ``members`` of a population, a mask) was moved by something else than a step: a restart
         between snapshots, a lookahead sync."""
 
+    def plain(self, sample: Any) -> Sample | None:
+        """The mini-batch whose plain gradient a draw's estimate is to be compared with; ``None`` where a draw is no
+        uniform mini-batch of ``batch`` samples."""
+        return sample
+
+    @property
+    def upkeep(self) -> float:
+        """Gradient evaluations of a player that full passes cost per draw, on average."""
+        return 0.0
+
     def discard(self) -> None:
         """Forget what the calls since the last draw would change: a measurement asks many times from one state."""
 

@@ -137,6 +137,9 @@ class FullBatch(Oracle):
         self.draws += 1
         return Everything(self.source.size or 0)
 
+    def plain(self, sample: Any) -> None:
+        return None
+
     def outcomes(self) -> Iterator[tuple[float, Everything]]:
         yield 1.0, Everything(self.source.size or 0)
 

@@ -104,6 +104,9 @@ class Importance(Wrapper):
         super().draw()  # takes the first snapshot and counts; which component function it proposes does not matter
         return self._weighted(int(torch.multinomial(self._p, 1, generator=self._coins)))
 
+    def plain(self, sample: Any) -> None:
+        return None
+
     def outcomes(self) -> Iterator[tuple[float, Weighted]]:
         for i, p in enumerate(self._p.tolist()):
             yield p, self._weighted(i)

@@ -111,6 +111,9 @@ class Page(Recursive):
         gradients = {name: part[name] for part in parts for name in part}
         return Gradients(gradients, {name: part.losses[name] for part in parts for name in part})
 
+    def plain(self, sample: Any) -> Sample | None:
+        return None if isinstance(sample, Large) else sample
+
     def _beginning(self) -> Sample:
         """The large batch of a first estimate, one for all calls of a draw."""
         if self._first is None or self._first[0] != self.draws:

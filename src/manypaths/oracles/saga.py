@@ -141,6 +141,10 @@ class SAGA(Oracle):
             self._visited = {}
             self._fill(game)
 
+    def plain(self, sample: Any) -> Sample | None:
+        index = sample.index
+        return self.source.take(index) if self._resolved == "samples" else self._take(int(index))
+
     def discard(self) -> None:
         self._visited = {}
 

@@ -78,6 +78,10 @@ class SecondOrder(Wrapper):
             return iter(single)
         return ((p * q, Pair(first, second)) for (p, first), (q, second) in product(single, single))
 
+    def plain(self, sample: Any) -> None:
+        """It adjusts the field and corrects no noise: a mini-batch of its own stands beside it."""
+        return
+
     def products(self, game: Game, sample: Any, *, forward: bool, moves_buffers: bool) -> tuple[Gradients, Products]:
         """v, which estimates F, and F, J'v, Jv (when ``forward``); all of it counted."""
         passes = 3 if forward else 2

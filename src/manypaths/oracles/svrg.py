@@ -275,6 +275,12 @@ class SVRG(Oracle):
         if self.refreshes_on_jump:
             self.take_snapshot(game, members)
 
+    @property
+    def upkeep(self) -> float:
+        passes = 0.0 if self.alpha.over_for_good else float(self.source.size or 0)
+        steps = self.timer.every if math.isfinite(self.timer.every) else self.n_batches
+        return passes / steps
+
     def discard(self) -> None:
         self.alpha.discard()
 

@@ -62,6 +62,13 @@ class Wrapper(Oracle):
     def jumped(self, game: Game, members: Tensor | None = None) -> None:
         self.oracle.jumped(game, members)
 
+    def plain(self, sample: Any) -> Any:
+        return self.oracle.plain(sample)
+
+    @property
+    def upkeep(self) -> float:
+        return self.oracle.upkeep
+
     def discard(self) -> None:
         self.oracle.discard()
 

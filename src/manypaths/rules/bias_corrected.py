@@ -13,7 +13,7 @@ from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo
-from manypaths.rules.moves import shift, stretch
+from manypaths.rules.moves import moved, shift, stretch
 from manypaths.vectors import Gradients, Point, add_, copied
 
 
@@ -26,7 +26,7 @@ class BiasCorrectedExtragradient(Rule):
     F(z_k) and F(z_{k-1}) are taken on the sample of the half-step, so a step costs three evaluations.
     ``correct=False`` is SEG+, beta_k = 1, at two. At first z_{-1} = zb_{-1} = z_0. Where no player's own extrapolation
     could be small enough, as in weak Minty games, the fixed gamma is what converges, and the correction is what keeps
-    its noise from adding up. A jump makes the past that of the first step.
+    its noise from adding up. The past stays when the iterate jumps.
 
     Attributes:
         alpha: of the first step.
@@ -64,7 +64,7 @@ class BiasCorrectedExtragradient(Rule):
                 for name in names:
                     if name in self._ahead:
                         shift(game, {name: self._ahead[name]}, 1.0 - alphas[name])
-                self._ahead.update(_difference(game, start))
+                self._ahead.update(moved(game, start))
                 self._last[" ".join(names)] = here
             gradients = oracle(game, oracle.draw(), names)
         start = game.point(names)
@@ -89,20 +89,9 @@ class BiasCorrectedExtragradient(Rule):
         for name, alpha in alphas.items():
             add_(gradients[name], past[name], alpha - 1.0)
 
-    def jumped(self, game: Game, members: Tensor | None = None) -> None:
-        self._last, self._ahead = {}, {}
-
     def state_dict(self) -> dict[str, Any]:
         return {"last": dict(self._last), "ahead": dict(self._ahead), "moves": dict(self._moves)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._last, self._ahead = copied(state["last"]), copied(state["ahead"])
         self._moves = dict(state["moves"])
-
-
-def _difference(game: Game, start: Point) -> Remembered:
-    """w - start."""
-    found: Remembered = {name: [*weights] for name, weights in game.point(start).items()}
-    for name, vector in found.items():
-        add_(vector, start[name], -1.0)
-    return found

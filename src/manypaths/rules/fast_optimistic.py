@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from torch import Tensor
-
 from manypaths import fields
 from manypaths.games.base import Game
 from manypaths.optim.base import Optimizers
 from manypaths.oracles.base import Oracle
 from manypaths.rules.base import Remembered, Rule, StepInfo, remembered
-from manypaths.rules.moves import shift
+from manypaths.rules.moves import moved, shift
 from manypaths.vectors import Gradients, add_, copied, scale_
 
 
@@ -24,15 +22,15 @@ class FastOptimistic(Rule):
 
     Fast OGDA (Bot, Csetnek and Nguyen), eta the base's rate: the norm of the field falls as 1/k on monotone fields. At
     first x_{-1} = x_0, and there is no gradient before, so x_1 is a plain step. The losses of a step are those at y_k.
-    A jump begins anew with k = 0.
+    What is remembered is x_k - x_{k-1}, which goes along when the iterate jumps, and k goes on counting.
 
     Attributes:
         a: more than 2.
     """
 
     a: Annotated[float, fields.Bound(above=2, below=float("inf"))] = 2.1
-    _last: Remembered = field(default_factory=dict, init=False, repr=False)
-    """x_{k-1}."""
+    _velocity: Remembered = field(default_factory=dict, init=False, repr=False)
+    """x_k - x_{k-1}."""
     _gradient: Remembered = field(default_factory=dict, init=False, repr=False)
     """F(y_{k-1})."""
     _moves: dict[str, int] = field(default_factory=dict, init=False, repr=False)
@@ -51,9 +49,7 @@ class FastOptimistic(Rule):
             scale_(past[name], self.a / (steps[name] + self.a))
         optimizers.apply(game, Gradients(past, {}))
         for name in known:
-            momentum: Remembered = {name: [t.clone() for t in start[name]]}
-            add_(momentum[name], self._last[name], -1.0)
-            shift(game, momentum, steps[name] / (steps[name] + self.a))
+            shift(game, {name: self._velocity[name]}, steps[name] / (steps[name] + self.a))
         gradients = oracle(game, oracle.draw(), names, moves_buffers=True)
         now = remembered(gradients)
         for name in names:
@@ -64,15 +60,12 @@ class FastOptimistic(Rule):
             self._moves[name] = k + 1
         optimizers.apply(game, gradients)
         self._gradient.update(now)
-        self._last.update({name: [*start[name]] for name in names})
+        self._velocity.update(moved(game, start))
         return StepInfo(gradients.losses)
 
-    def jumped(self, game: Game, members: Tensor | None = None) -> None:
-        self._last, self._gradient, self._moves = {}, {}, {}
-
     def state_dict(self) -> dict[str, Any]:
-        return {"last": dict(self._last), "gradient": dict(self._gradient), "moves": dict(self._moves)}
+        return {"velocity": dict(self._velocity), "gradient": dict(self._gradient), "moves": dict(self._moves)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._last, self._gradient = copied(state["last"]), copied(state["gradient"])
+        self._velocity, self._gradient = copied(state["velocity"]), copied(state["gradient"])
         self._moves = dict(state["moves"])

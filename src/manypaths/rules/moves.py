@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from manypaths.games.base import Game
 from manypaths.vectors import Point, Vector, add_, lerp_
 
@@ -18,3 +20,11 @@ def shift(game: Game, vector: Vector, scale: float = 1.0) -> None:
     for name, tensors in vector.items():
         add_(list(game.parameters(name)), tensors, scale)
     game.project(vector)
+
+
+def moved(game: Game, start: Point) -> dict[str, list[Tensor | None]]:
+    """w - start, for the players of ``start``."""
+    found: dict[str, list[Tensor | None]] = {name: [*weights] for name, weights in game.point(start).items()}
+    for name, vector in found.items():
+        add_(vector, start[name], -1.0)
+    return found

@@ -262,6 +262,10 @@ def cell(recipe: Recipe, labels: Mapping[str, Any], *, batch: int, cost: float, 
     )
 
 
+NOISE_PARTS = ("second_moment", "variance", "squared_mean", "ratio", "age")
+"""What the tables hold of the noise."""
+
+
 @versioned(1)
 def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """Train, going on from a checkpoint where there is one; on the GPU where torch sees one.
@@ -271,7 +275,8 @@ def play(settings: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
     """
     recipe = placed(Recipe.from_plain(settings["recipe"]))
     columns = train({"recipe": recipe.to_plain()}, directory)
-    found = {_short(name): values for name, values in columns.items() if name.startswith(("score/", "noise/"))}
+    read = [name for name in columns if name.startswith("score/") or name.rpartition("/")[2] in NOISE_PARTS]
+    found = {_short(name): columns[name] for name in read}
     gradients = settings["batch"] * len(PLAYERS)
     nothing = [float("nan")] * len(columns["step"])
     cost = [evaluations / gradients for evaluations in columns.get("evaluations", nothing)]
