@@ -116,6 +116,7 @@ PAID: dict[str, Callable[[Critic, GanSample, Tensor, tuple[Tensor, ...]], Any]] 
     "dragan, std": lambda critic, s, fake, y: 10 * (slopes(critic, noisy(s, 0.5), y).norm(dim=1) - 1).square().mean(),
     "r1": lambda critic, s, fake, y: slopes(critic, s.real, y).square().sum(1).mean() / 2,
     "r2": lambda critic, s, fake, y: slopes(critic, fake, y).square().sum(1).mean() / 2,
+    "l2": lambda critic, s, fake, y: sum(1e-4 / 2 * p.square().sum() for p in critic.parameters()),
     "lazy": seldom,
 }
 
