@@ -32,6 +32,7 @@ def independent(tiny):
         "game.critic": Spec(MlpCritic, shape=IMAGE, hidden=(8,)),
         "oracle.batch": 31,
         "oracle.when": "always",
+        "oracle.check_every": 50,
         "samples_every": 4,
         "steps": 8,
     }

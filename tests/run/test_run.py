@@ -40,7 +40,9 @@ def final(path: Path) -> dict:
 def test_a_run_writes_its_directory(tiny, whole) -> None:
     rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6, 8, 10, 12]
-    assert set(rows[1]["noise"]["critic"]) == {"second_moment", "variance", "squared_mean", "ratio", "age"}
+    known = {"second_moment", "variance", "squared_mean", "ratio", "age"}
+    worth = {"correlation", "bound", "equivalent_batch", "cost", "noise_scale"}
+    assert set(rows[1]["noise"]["critic"]) == known | worth
     assert rows[-1]["passes"] == pytest.approx(rows[-1]["evaluations"] / 2 / 512, rel=1e-5)
     pictures = sorted(p.name for p in (whole / "samples").glob("last-*.png"))
     assert pictures == [f"last-{step:07d}.png" for step in (0, 5, 10, 12)]
@@ -129,7 +131,13 @@ def test_divergence_is_a_status_and_keeps_the_last_good_checkpoint(tiny, tmp_pat
 
     from manypaths.specs import Spec
 
-    wild = tiny.with_({"optimizers": {n: Spec(SGD, lr=1e30) for n in ("critic", "generator")}, "oracle.when": "always"})
+    wild = tiny.with_(
+        {
+            "optimizers": {n: Spec(SGD, lr=1e30) for n in ("critic", "generator")},
+            "oracle.when": "always",
+            "oracle.check_every": 50,
+        }
+    )
     status = Run(wild, tmp_path / "r").train()
     assert status.state == "diverged"
     assert status.message.startswith(f"at step {status.step}, ")

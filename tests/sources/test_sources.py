@@ -248,7 +248,7 @@ def test_from_dataset_takes_arrays_and_pictures() -> None:
 
 
 class Noisy:
-    """Items that are drawn anew, or that hold a NaN."""
+    """Items that are drawn anew where there is noise."""
 
     def __init__(self, noise: float, labels: bool = False):
         self.noise, self.labels = noise, labels
@@ -257,7 +257,7 @@ class Noisy:
         return 40
 
     def __getitem__(self, i: int):
-        item = torch.full((2,), float("nan")) if i == 3 else torch.full((2,), float(i))
+        item = torch.full((2,), float(i))
         drawn = item + self.noise * torch.rand(2)
         return (item, drawn[0]) if self.labels else drawn
 
