@@ -71,15 +71,41 @@ def module(path: Path) -> str:
 MODULES = {module(path): path for path in FILES}
 
 
+def exports() -> dict[str, str]:
+    """What packages export on first use, ``rules.Simultaneous`` -> the module that it comes from."""
+    found = {}
+    for stub in ROOT.rglob("__init__.pyi"):
+        home = ".".join(stub.parent.relative_to(ROOT).parts)
+        for node in ast.parse(stub.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("manypaths."):
+                for alias in node.names:
+                    name = f"{home}.{alias.asname or alias.name}".strip(".")
+                    found[name] = (node.module or "").removeprefix("manypaths.")
+    return found
+
+
+EXPORTS = exports()
+
+
+def target(path: Path, node: ast.ImportFrom) -> str | None:
+    """The module of this project that is named, from the package's root; ``None`` of others."""
+    if node.level:
+        folder = path.relative_to(ROOT).parts[:-1]
+        return ".".join([*folder[: len(folder) - node.level + 1], *(node.module or "").split(".")]).strip(".")
+    if (node.module or "").split(".")[0] != "manypaths":
+        return None
+    return (node.module or "").removeprefix("manypaths").removeprefix(".")
+
+
 def imported(path: Path) -> set[str]:
     """Modules of this project that a file imports, also inside functions and for type checkers alone."""
     tree, names = ast.parse(path.read_text()), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "manypaths":
-            inside = (node.module or "").removeprefix("manypaths").removeprefix(".")
-            for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            inside = target(path, node)
+            for alias in node.names if inside is not None else ():
                 whole = f"{inside}.{alias.name}".strip(".")
-                names.add(whole if whole in MODULES else inside)
+                names.add(whole if whole in MODULES else EXPORTS.get(whole, inside or ""))
         elif isinstance(node, ast.Import):
             names |= {a.name.removeprefix("manypaths.") for a in node.names if a.name.startswith("manypaths.")}
     return names - {""}
